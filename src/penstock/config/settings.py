@@ -1,0 +1,98 @@
+"""What the policy file comes to: plain frozen values for the composition root."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from penstock.core.limits import Mode
+from penstock.core.policy import Entry, Policy
+
+_SECRET = re.compile(r"(://[^:@/]*:).+@|(?<=[?&])(password=)[^&]+", re.IGNORECASE)
+
+
+def masked(url: str) -> str:
+    """A database URL with its password blotted out."""
+    return _SECRET.sub(lambda found: f"{found[1]}***@" if found[1] else f"{found[2]}***", url)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a listener listens: ``host`` and ``port``, or the ``path`` of a Unix socket."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Listen:
+    """The listeners: for Postfix, and for metrics and health (None: not wanted)."""
+
+    policy: tuple[Address, ...]
+    http: Address | None
+
+
+@dataclass(frozen=True)
+class SqlSource:
+    """Logins from a database. ``ttl`` and ``timeout`` are seconds. The URL may hold a password."""
+
+    url: str = field(repr=False)
+    query: str
+    ttl: int
+    timeout: int
+
+
+@dataclass(frozen=True)
+class CommandSource:
+    """Logins from a command. ``ttl`` and ``timeout`` are seconds."""
+
+    argv: tuple[str, ...]
+    ttl: int
+    timeout: int
+
+
+@dataclass(frozen=True)
+class DirectorySettings:
+    """Who senders are. ``logins``: canonical key (``login:…``) → entry; ``networks``: CIDR → entry."""
+
+    logins: Mapping[str, Entry] = field(default_factory=dict)
+    networks: Mapping[str, Entry] = field(default_factory=dict)
+    sql: SqlSource | None = None
+    command: CommandSource | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that the policy file decides.
+
+    ``silence``: seconds without a question after which an alarm is raised, 0 for never.
+    ``mode`` is folded into the policy's limits already. ``document``: the effective policy as
+    the file would write it, built-in values included. ``file``: None when there was none.
+    """
+
+    policy: Policy
+    listen: Listen
+    state: Path
+    silence: int
+    mode: Mode
+    directory: DirectorySettings
+    file: Path | None = None
+    warnings: tuple[str, ...] = ()
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def without_secrets(self) -> dict[str, Any]:
+        """The document with the database's password blotted out."""
+        found = dict(self.document)
+        sql = found["directory"].get("sql")
+        if sql is not None:
+            found["directory"] = {**found["directory"], "sql": {**sql, "url": masked(sql["url"])}}
+        return found

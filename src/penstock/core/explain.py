@@ -1,0 +1,107 @@
+"""Decisions in words. Command line, web, mail and logs tell the same sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from penstock.core.decision import Refusal
+from penstock.core.policy import Policy
+from penstock.core.sender import Excess, Sender, growth
+from penstock.core.standing import Standing, State
+
+Figures = Mapping[str, str | int | float]
+
+_VERBS = {
+    "defer": "deferred",
+    "reject": "rejected",
+    "hold": "held",
+    "discard": "discarded",
+    "reroute": "rerouted",
+    "mark": "marked",
+    "pass": "passed",
+    "pause": "refused (the sender paused)",
+}
+
+
+def figures(
+    sender: Sender, excess: Excess | None, policy: Policy, watching_since: float, at: float
+) -> dict[str, str | int | float]:
+    """What the rule saw, kept beside the refusal so that the sentence can be told again."""
+    if excess is None:
+        standing = sender.standing
+        found: dict[str, str | int | float] = {
+            "state": str(standing.state),
+            "since": standing.since,
+            "by": standing.by,
+            "why": standing.why,
+        }
+        return found | ({"until": standing.until} if standing.until is not None else {})
+    _, why = growth(sender, sender.profile, policy, watching_since, at)
+    if sender.standing.state in (State.SLOWED, State.PROBATION):
+        why = f"{sender.standing.state} since {when(sender.standing.since)}"
+    found = {
+        "unit": str(excess.limit.unit),
+        "limit": str(excess.limit),
+        "window": excess.limit.window,
+        "allowed": excess.allowed,
+        "used": excess.used,
+        "profile": sender.profile.name,
+    }
+    if sender.override is not None and excess.limit in sender.override.limits:
+        found["override"] = 1
+    return found | ({"because": why} if why else {})
+
+
+def cause(refusal: Refusal) -> str:
+    """Why, as half a sentence with its figures."""
+    f = refusal.figures
+    if "limit" not in f:
+        until = f", until {when(float(f['until']))}" if "until" in f else ""
+        return f"it is {f['state']} since {when(float(f['since']))} by {f['by']}{until}: {f['why']}"
+    because = f", lowered because it is {f['because']}" if "because" in f else ""
+    kind = "the exception for this sender" if f.get("override") else f"profile {f['profile']}"
+    used, allowed = (f"{n} KiB" if f["unit"] == "bytes" else f"{n}" for n in (f["used"], f["allowed"]))
+    unit = "" if f["unit"] == "bytes" else f" {f['unit']}"
+    return (
+        f"it had sent {used}{unit} within {window(int(f['window']))}; "
+        f"{kind} allows {allowed} ({f['limit']}{because})"
+    )
+
+
+def refusal_sentence(refusal: Refusal) -> str:
+    """One stretch of refusals as a sentence for an operator."""
+    verb = _VERBS.get(refusal.verb.partition(" ")[0], "refused")
+    done = (
+        f"would have been {verb}"
+        if refusal.shadow
+        else f"{'was' if refusal.recipients == 1 else 'were'} {verb}"
+    )
+    times = f"at {when(refusal.first_at)}"
+    if refusal.last_at - refusal.first_at >= 1:
+        times = f"between {when(refusal.first_at)} and {when(refusal.last_at)}"
+    people = "recipient" if refusal.recipients == 1 else "recipients"
+    return f"{refusal.recipients} {people} of {refusal.sender} {done} {times}: {cause(refusal)}."
+
+
+def standing_sentence(standing: Standing) -> str:
+    """A standing as a person says it."""
+    if standing.state is State.OPEN and not standing.why:
+        return "open"
+    until = f" until {when(standing.until)}, then {standing.then}" if standing.until is not None else ""
+    return f"{standing.state}{until} (since {when(standing.since)} by {standing.by}: {standing.why})"
+
+
+def window(seconds: int) -> str:
+    """3600 → ``an hour``, 600 → ``10 minutes``."""
+    for name, size in (("week", 604800), ("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        if seconds % size == 0:
+            n = seconds // size
+            article = "an" if name == "hour" else "a"
+            return f"{article} {name}" if n == 1 else f"{n} {name}s"
+    return f"{seconds} seconds"
+
+
+def when(at: float) -> str:
+    """RFC 3339 in UTC, to the second."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

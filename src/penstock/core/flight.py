@@ -1,0 +1,136 @@
+"""Messages in flight: reserved at RCPT, committed at END-OF-MESSAGE, given back when they die.
+
+Postfix asks several times about one message (each RCPT, DATA, END-OF-MESSAGE) and repeats a
+question when the connection broke, so what is charged is remembered per (host, instance,
+recipient). One smtpd process keeps one connection and receives one message after the other on
+it (a Channel), so a new instance on a channel tells that the last message is over: without an
+END-OF-MESSAGE it was refused or abandoned, and what it had reserved goes back. That is true
+only where Postfix asks at END-OF-MESSAGE at all: either the set-up says so (``policy_context``)
+or the channel has seen it.
+
+A flight that comes back to life (a slow upload) is checked and charged again as if new.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+from penstock.core.decision import Decision
+from penstock.core.sender import Sender
+
+ASKS_END = "penstock/rcpt+eom"
+"""The ``policy_context`` of a set-up in which END-OF-MESSAGE is always asked."""
+
+IDLE = 30.0
+"""Seconds without a question after which a message that should end is taken for dead."""
+
+KEPT_PER_CHANNEL = 16
+"""Messages remembered for each connection, so that a repeated question finds its message."""
+
+MOST_ORPHANS = 20_000
+MOST_RECIPIENTS = 50_000
+
+
+class Flight:
+    """One message while it is received.
+
+    ``recipients``: address → the second it was charged at, or the decision that refused it.
+    ``charged``: how many are charged; ``unnamed``: how many of them by their number only.
+    ``live``: what it has charged stands in the ledgers. ``verdict``: the decision that holds for
+    the whole message.
+    """
+
+    __slots__ = (
+        "channel",
+        "charged",
+        "committed",
+        "key",
+        "last_at",
+        "live",
+        "message_at",
+        "recipients",
+        "senders",
+        "unnamed",
+        "verdict",
+    )
+
+    def __init__(self, key: str, senders: Sequence[Sender], channel: Channel, at: float) -> None:
+        self.key = key
+        self.senders = senders
+        self.channel = channel
+        self.last_at = at
+        self.recipients: dict[str, int | Decision] = {}
+        self.charged = 0
+        self.unnamed = 0
+        self.message_at = 0
+        self.live = True
+        self.committed = False
+        self.verdict: Decision | None = None
+
+    @property
+    def airborne(self) -> bool:
+        """Charged, and its end is still to come."""
+        return self.live and not self.committed and self.charged > 0
+
+    def seconds(self) -> dict[int, int]:
+        """Second → recipients charged at it."""
+        found = {self.message_at: self.unnamed} if self.unnamed else {}
+        for second in self.recipients.values():
+            if isinstance(second, int):
+                found[second] = found.get(second, 0) + 1
+        return found
+
+
+class Channel:
+    """One policy connection: an smtpd process, which receives one message at a time.
+
+    ``recent``: its latest messages, the last being the present one. ``asks_end``: it asks at
+    END-OF-MESSAGE; ``asks_rcpt``: it asks at RCPT.
+    """
+
+    __slots__ = ("asks_end", "asks_rcpt", "host", "recent")
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self.asks_rcpt = False
+        self.asks_end = False
+        self.recent: deque[Flight] = deque()
+
+
+class Flights:
+    """Messages in flight and the latest landed ones, by (host, instance); bounded."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[str, Flight] = {}
+        self._orphans: deque[Flight] = deque()
+        self.get = self._by_key.get
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def add(self, flight: Flight) -> None:
+        """Keep a new flight; the channel's oldest gives way."""
+        recent = flight.channel.recent
+        if len(recent) >= KEPT_PER_CHANNEL:
+            self._by_key.pop(recent.popleft().key, None)
+        recent.append(flight)
+        self._by_key[flight.key] = flight
+
+    def orphan(self, channel: Channel) -> None:
+        """The connection is closed: its messages are kept a while, Postfix may ask again on another."""
+        self._orphans.extend(channel.recent)
+        channel.recent.clear()
+        while len(self._orphans) > MOST_ORPHANS:
+            self._by_key.pop(self._orphans.popleft().key, None)
+
+    def idle(self, at: float) -> Iterator[Flight]:
+        """Messages under way that nobody has asked about for a while."""
+        for flight in list(self._by_key.values()):
+            if flight.airborne and flight.last_at + IDLE <= at:
+                yield flight
+
+    def forget_before(self, at: float) -> None:
+        """Drop messages of closed connections that were last asked about before ``at``."""
+        while self._orphans and self._orphans[0].last_at < at:
+            self._by_key.pop(self._orphans.popleft().key, None)

@@ -1,0 +1,219 @@
+"""A sender's counts over time: the one set of figures that limits, baselines and sentences read.
+
+Theory. A ledger is one timeline of (time slot, counter, count) entries. The newest two minutes
+are kept in slots of 5 s; as entries age they are merged into coarser slots (1 min, 15 min, 6 h)
+and dropped after 32 days, so a window is always summed at about a sixtieth of its length or
+finer. A coarse entry carries the *end* of its slot: a window never counts less than what
+really happened in it ("at most 200 in any hour" holds), and is at most one slot slower to forget.
+
+Cost. One entry is 8 bytes in one array: a sender who mails a few times a day stays below
+500 bytes, a machine that never stops below 9 KiB (``MOST_ENTRIES``). Adding to the newest slot
+is O(1); summing reads the window's entries. Counts add, so ledgers of several nodes merge by addition.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+from enum import IntEnum
+
+SLOT = 5
+"""Seconds in the finest slot."""
+
+AGES = ((120, 1), (2 * 3600, 12), (2 * 86400, 180), (32 * 86400, 4320))
+"""(age in seconds up to which, slot width in units of SLOT), finest first."""
+
+KEEP = AGES[-1][0]
+"""Seconds after which a count is forgotten: no window may be longer."""
+
+MOST_ENTRIES = 1024
+
+_COUNT_BITS = 30
+_COUNTER_BITS = 5
+_MOST = (1 << _COUNT_BITS) - 1
+_SLOT_SHIFT = _COUNT_BITS + _COUNTER_BITS
+
+
+class Counter(IntEnum):
+    """What is counted. The numbers are part of the format on disk."""
+
+    RECIPIENTS = 0
+    MESSAGES = 1
+    KIB = 2
+    REFUSED = 3
+    """Recipients refused by a limit."""
+    STOPPED = 4
+    """Recipients refused because the sender was paused or locked."""
+    SHADOWED = 5
+    """Recipients that a limit in shadow mode would have refused."""
+
+
+_RECIPIENTS = int(Counter.RECIPIENTS)
+_MESSAGES = int(Counter.MESSAGES)
+
+
+class Ledger:
+    """Counts of one sender, newest last. The slot that is filling up is kept outside the array."""
+
+    __slots__ = ("_coarsen_at", "_entries", "_messages", "_recipients", "_slot")
+
+    def __init__(self, packed: bytes = b"") -> None:
+        self._entries = array("Q", packed)
+        self._coarsen_at = _next_coarsening(len(self._entries))
+        self._slot = 0
+        self._recipients = 0
+        self._messages = 0
+
+    def __len__(self) -> int:
+        self._turn(self._slot)
+        return len(self._entries)
+
+    def mail(self, at: int, recipients: int, messages: int) -> None:
+        """Count recipients and messages at second ``at``: ``add`` for what is added most."""
+        slot = at // SLOT
+        if slot > self._slot:
+            self._turn(slot)
+        elif slot < self._slot:
+            self.add(_RECIPIENTS, at, recipients)
+            self.add(_MESSAGES, at, messages)
+            return
+        self._recipients += recipients
+        self._messages += messages
+
+    def _turn(self, slot: int) -> None:
+        """Begin a slot: what filled up in the last one goes to the array."""
+        at = self._slot * SLOT
+        recipients, messages = self._recipients, self._messages
+        self._recipients = self._messages = 0
+        if recipients:
+            self.add(_RECIPIENTS, at, recipients)
+        if messages:
+            self.add(_MESSAGES, at, messages)
+        self._slot = slot
+
+    def add(self, counter: int, at: int, n: int) -> None:
+        """Count ``n`` (negative: give back) at second ``at``. Late additions find their slot."""
+        slot = at // SLOT
+        if self._recipients and n < 0 and slot == self._slot:
+            self._turn(slot)
+        entries = self._entries
+        key = slot << _COUNTER_BITS | counter
+        i = len(entries) - 1
+        while i >= 0:
+            entry = entries[i]
+            found = entry >> _COUNT_BITS
+            if found == key:
+                count = (entry & _MOST) + n
+                entries[i] = key << _COUNT_BITS | (0 if count < 0 else min(count, _MOST))
+                return
+            if found >> _COUNTER_BITS < slot:
+                break
+            i -= 1
+        if n > 0:
+            entries.insert(i + 1, key << _COUNT_BITS | min(n, _MOST))
+            if len(entries) > self._coarsen_at:
+                self.coarsen(at)
+        elif n < 0:
+            self._give_back(counter, slot, -n)
+
+    def _give_back(self, counter: int, slot: int, n: int) -> None:
+        """Take ``n`` from the first entry at or after ``slot``: where coarsening moved the slot."""
+        entries = self._entries
+        for i, entry in enumerate(entries):
+            if entry >> _SLOT_SHIFT >= slot and entry >> _COUNT_BITS & 31 == counter:
+                entries[i] = entry - min(n, entry & _MOST)
+                return
+
+    def total(self, counter: int, at: int, window: int) -> int:
+        """Sum of ``counter`` over the ``window`` seconds that end at ``at``."""
+        oldest = (at - window) // SLOT
+        total = self._filling(counter) if self._slot >= oldest else 0
+        for entry in reversed(self._entries):
+            if entry >> _SLOT_SHIFT < oldest:
+                break
+            if entry >> _COUNT_BITS & 31 == counter:
+                total += entry & _MOST
+        return total
+
+    def _filling(self, counter: int) -> int:
+        if counter == _RECIPIENTS:
+            return self._recipients
+        return self._messages if counter == _MESSAGES else 0
+
+    def room_at(self, counter: int, at: int, window: int, most: int) -> int:
+        """The first second at which the window holds at most ``most``, if nothing is added."""
+        self._turn(self._slot)
+        total = self.total(counter, at, window)
+        oldest = (at - window) // SLOT
+        for entry in self._entries:
+            slot = entry >> _SLOT_SHIFT
+            if total <= most:
+                break
+            if slot >= oldest and entry >> _COUNT_BITS & 31 == counter:
+                total -= entry & _MOST
+                at = (slot + 1) * SLOT + window
+        return at
+
+    def active_days(self, counter: int, at: int) -> int:
+        """Number of days among the last 30 in which the counter moved."""
+        self._turn(self._slot)
+        oldest = (at - 30 * 86400) // SLOT
+        day = 86400 // SLOT
+        slots = (e >> _SLOT_SHIFT for e in self._entries if e >> _COUNT_BITS & 31 == counter and e & _MOST)
+        return len({slot // day for slot in slots if slot >= oldest})
+
+    def coarsen(self, at: int) -> None:
+        """Merge entries into the slots of their age and drop the forgotten ones."""
+        self._coarsen_at = MOST_ENTRIES + 256
+        self._turn(self._slot)
+        merged: dict[int, int] = {}
+        newest = at // SLOT
+        for entry in self._entries:
+            slot = entry >> _SLOT_SHIFT
+            width = _width(newest - slot)
+            if width and entry & _MOST:
+                end = slot - slot % width + width - 1
+                key = end << _COUNTER_BITS | entry >> _COUNT_BITS & 31
+                merged[key] = min(merged.get(key, 0) + (entry & _MOST), _MOST)
+        packed = [key << _COUNT_BITS | count for key, count in sorted(merged.items())]
+        self._entries = array("Q", packed[-MOST_ENTRIES:])
+        self._coarsen_at = _next_coarsening(len(self._entries))
+
+    def merge(self, other: Ledger) -> None:
+        """Add the counts of another node's ledger of the same sender."""
+        for at, counter, n in other.counts():
+            self.add(counter, at, n)
+
+    def counts(self) -> Iterator[tuple[int, int, int]]:
+        """(second, counter, count) of each entry, oldest first."""
+        self._turn(self._slot)
+        for entry in self._entries:
+            yield (entry >> _SLOT_SHIFT) * SLOT, entry >> _COUNT_BITS & 31, entry & _MOST
+
+    def last_at(self) -> int:
+        """Second of the newest entry; 0 when there is none."""
+        self._turn(self._slot)
+        return (self._entries[-1] >> _SLOT_SHIFT) * SLOT if self._entries else 0
+
+    def pack(self) -> bytes:
+        """The entries as bytes, for ``Ledger(packed)``."""
+        self._turn(self._slot)
+        return self._entries.tobytes()
+
+
+def totals(ledger: Ledger, at: int, counter: int, windows: Iterable[int]) -> dict[int, int]:
+    """Window (seconds) → sum, for a table that a person reads."""
+    return {window: ledger.total(counter, at, window) for window in windows}
+
+
+def _next_coarsening(entries: int) -> int:
+    """Length at which to coarsen again: rare for a quiet sender, bounded for a flood."""
+    return min(32 + 2 * entries, MOST_ENTRIES + 128)
+
+
+def _width(age: int) -> int:
+    """Slot width for an age in slots; 0 when it is forgotten."""
+    for limit, width in AGES:
+        if age * SLOT <= limit:
+            return width
+    return 0

@@ -1,0 +1,85 @@
+"""Sender keys: ``kind:name`` in one canonical form, so that one account has one quota.
+
+Postfix hands out the SASL login as it was typed: ``Alice@EXAMPLE.com``, ``alice`` and
+``alice+shop@example.com`` may all be one mailbox. A key is computed from what an attacker
+typed, so it is bounded in length and free of control characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from ipaddress import IPv6Address, ip_address
+
+KINDS = ("login", "uid", "script", "ip", "customer")
+LONGEST_NAME = 256
+
+
+class BadSender(ValueError):
+    """The text names no sender; the message says what would."""
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How typed logins map to accounts.
+
+    ``default_realm`` completes a login without ``@``; ``realm_aliases`` maps a domain to the one
+    that counts; ``aliases`` maps a whole login to another; ``plus_tags`` drops ``+tag``.
+    """
+
+    default_realm: str = ""
+    realm_aliases: Mapping[str, str] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    plus_tags: bool = True
+
+
+def login_key(typed: str, naming: Naming) -> str:
+    """``login:`` key of a SASL user name as typed."""
+    name = "".join(typed.split()).lower()
+    local, at, realm = name.rpartition("@")
+    if not at:
+        local, realm = realm, naming.default_realm
+    realm = naming.realm_aliases.get(realm.rstrip("."), realm.rstrip("."))
+    if naming.plus_tags:
+        local = local.partition("+")[0] or local
+    name = f"{local}@{realm}" if realm else local
+    return "login:" + _bounded(naming.aliases.get(name, name))
+
+
+def ip_key(address: str) -> str:
+    """``ip:`` key of a client address: IPv4 whole, IPv6 as its /64, IPv4-mapped as IPv4."""
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return "ip:" + _bounded(address.lower() or "unknown")
+    if not isinstance(ip, IPv6Address):
+        return f"ip:{ip}"
+    if ip.ipv4_mapped is not None:
+        return f"ip:{ip.ipv4_mapped}"
+    return f"ip:{IPv6Address(int(ip) >> 64 << 64)}/64"
+
+
+def parse_sender(text: str, naming: Naming | None = None) -> str:
+    """The canonical key of what a person typed; raises BadSender."""
+    kind, colon, name = text.strip().partition(":")
+    if not colon or kind not in KINDS or not name.strip():
+        raise BadSender(
+            f"{text!r} is not a sender: write KIND:NAME with one of the kinds {', '.join(KINDS)}, "
+            "for example login:alice@example.com or ip:192.0.2.7"
+        )
+    if kind == "login":
+        return login_key(name, naming or Naming())
+    if kind == "ip":
+        return ip_key(name.removesuffix("/64"))
+    return f"{kind}:{_bounded(name.strip())}"
+
+
+def _bounded(name: str) -> str:
+    """The name without control characters; a longer one is cut and told apart by a digest."""
+    if not name.isprintable():
+        name = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in name)
+    if len(name) <= LONGEST_NAME:
+        return name
+    digest = blake2b(name.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
+    return f"{name[:LONGEST_NAME]}~{digest}"

@@ -1,0 +1,199 @@
+"""One sender as the engine keeps it: its counts, its standing, and how much room it has left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from penstock.core.decision import Refusal
+from penstock.core.ledger import Counter, Ledger
+from penstock.core.limits import UNLIMITED, Limit, Unit
+from penstock.core.policy import Entry, Override, Policy, Profile, Step, merged_limits, step_factor
+from penstock.core.standing import INITIAL, Standing, State, settle
+
+PLAN_LASTS = 600
+"""Seconds after which a sender's limits are worked out again (age, directory, history)."""
+
+DAY = 86400.0
+
+
+class Sender:
+    """Whoever mail is charged to.
+
+    ``spare_*``: how much may pass before the limits must be read again; zero forces a look.
+    ``replan_at``: when the limits themselves must be worked out again. ``blocked_until``: up to
+    then the refusal ``blocked`` repeats without a look. ``first_seen``: seconds since the epoch.
+    ``log_id``/``log_segment``: this sender's number in the present segment of the count log.
+    """
+
+    __slots__ = (
+        "blocked",
+        "blocked_unit",
+        "blocked_until",
+        "entry",
+        "factor",
+        "first_seen",
+        "key",
+        "ledger",
+        "limits",
+        "log_id",
+        "log_segment",
+        "override",
+        "parent",
+        "profile",
+        "refusals",
+        "replan_at",
+        "spare_kib",
+        "spare_messages",
+        "spare_recipients",
+        "spare_refused",
+        "standing",
+        "ticket",
+    )
+
+    def __init__(self, key: str, profile: Profile, first_seen: int, ledger: Ledger) -> None:
+        self.key = key
+        self.profile = profile
+        self.first_seen = first_seen
+        self.ledger = ledger
+        self.entry: Entry | None = None
+        self.override: Override | None = None
+        self.parent: Sender | None = None
+        self.standing: Standing = INITIAL
+        self.ticket = 0
+        self.limits: tuple[Limit, ...] = ()
+        self.factor = 1.0
+        self.replan_at = 0.0
+        self.spare_recipients = 0
+        self.spare_messages = 0
+        self.spare_kib = 0
+        self.spare_refused = 0
+        self.blocked: Refusal | None = None
+        self.blocked_unit: Unit | None = None
+        self.blocked_until = 0.0
+        self.refusals: dict[str, Refusal] | None = None
+        self.log_id = 0
+        self.log_segment = 0
+
+    @property
+    def kind(self) -> str:
+        """``login``, ``uid``, ``script``, ``ip`` or ``customer``."""
+        return self.key.partition(":")[0]
+
+    def lineage(self) -> list[Sender]:
+        """The sender and its parents, nearest first."""
+        found = [self]
+        while found[-1].parent is not None:
+            found.append(found[-1].parent)
+        return found
+
+    def look_again(self) -> None:
+        """Forget cached room and refusal: something changed for the better or the worse."""
+        self.replan_at = 0.0
+        self.spare_recipients = self.spare_messages = self.spare_kib = self.spare_refused = 0
+        self.blocked_until = 0.0
+
+    def charge(self, recipients: int, messages: int, kib: int) -> None:
+        """Use up cached room (the ledger is charged beside it)."""
+        self.spare_recipients -= recipients
+        self.spare_messages -= messages
+        self.spare_kib -= kib
+
+
+def plan(sender: Sender, policy: Policy, watching_since: float, at: float) -> None:
+    """Work out which limits hold for the sender now, and until when that is sure."""
+    entry, override = sender.entry, sender.override
+    if override is not None and override.until is not None and at >= override.until:
+        sender.override = override = None
+    name = (override and override.profile) or (entry and entry.profile) or ""
+    kind = sender.kind
+    profile = sender.profile = policy.profile(name, kind)
+    base = profile.parent_limits if kind == "customer" else profile.limits
+    sender.limits = merged_limits(base, override.limits) if override is not None else base
+    sender.factor = 1.0
+    if override is None or not override.limits:
+        sender.factor = growth(sender, profile, policy, watching_since, at)[0]
+    sender.factor *= _standing_factor(sender.standing, profile)
+    ends = [at + PLAN_LASTS, sender.standing.until, override.until if override is not None else None]
+    sender.look_again()
+    sender.replan_at = min(end for end in ends if end is not None)
+
+
+def growth(
+    sender: Sender, profile: Profile, policy: Policy, watching_since: float, at: float
+) -> tuple[float, str]:
+    """The factor that age and clean history give, and the words for it ("" when it is 1)."""
+    born = _born(sender, policy, watching_since)
+    if born is not None and profile.newcomer:
+        days = max(0.0, (at - born) / DAY)
+        factor = step_factor(profile.newcomer, days)
+        if factor != 1.0:
+            return factor, f"new for {days:.0f} days"
+    return _trust(sender, profile.trusted, at)
+
+
+def _born(sender: Sender, policy: Policy, watching_since: float) -> float | None:
+    """When the sender came to be; None when it may well be older than this installation."""
+    if sender.entry is not None and sender.entry.created_at is not None:
+        return sender.entry.created_at
+    if sender.kind == "customer" or sender.first_seen < watching_since + policy.newcomer_watch:
+        return None
+    return float(sender.first_seen)
+
+
+def _trust(sender: Sender, steps: tuple[Step, ...], at: float) -> tuple[float, str]:
+    if not steps or sender.standing.state is not State.OPEN or at - sender.standing.since < 30 * DAY:
+        return 1.0, ""
+    days = sender.ledger.active_days(Counter.RECIPIENTS, int(at))
+    factor = step_factor(steps, days)
+    return factor, f"{days} clean active days" if factor != 1.0 else ""
+
+
+def _standing_factor(standing: Standing, profile: Profile) -> float:
+    if standing.state is State.SLOWED:
+        return profile.slowed
+    return profile.probation if standing.state is State.PROBATION else 1.0
+
+
+def settled(sender: Sender, at: float) -> Standing | None:
+    """The standing that follows when the present one's term has ended, else None."""
+    now = settle(sender.standing, at, sender.profile.probation_for)
+    return now if now is not sender.standing else None
+
+
+@dataclass(frozen=True)
+class Excess:
+    """A limit that the attempt would exceed: ``used`` of ``allowed`` in its window already."""
+
+    limit: Limit
+    allowed: int
+    used: int
+
+
+def check(sender: Sender, at: int, recipients: int, messages: int, kib: int) -> list[Excess]:
+    """The limits that this much more would exceed; records nothing but the room it found."""
+    wanted = {Unit.RECIPIENTS: recipients, Unit.MESSAGES: messages, Unit.BYTES: kib}
+    spare = dict.fromkeys(wanted, UNLIMITED)
+    found = []
+    for limit in sender.limits:
+        unit = limit.unit
+        allowed = limit.scaled(sender.factor)
+        used = sender.ledger.total(unit.counter, at, limit.window)
+        spare[unit] = max(0, min(spare[unit], allowed - used))
+        if 0 < wanted[unit] > allowed - used:
+            found.append(Excess(limit, allowed, used))
+    sender.spare_recipients = spare[Unit.RECIPIENTS]
+    sender.spare_messages = spare[Unit.MESSAGES]
+    sender.spare_kib = spare[Unit.BYTES]
+    return found
+
+
+def block(sender: Sender, excess: Excess, refusal: Refusal, at: int) -> None:
+    """Remember that nothing more can pass before the window has moved on."""
+    limit = excess.limit
+    sender.blocked, sender.blocked_unit = refusal, limit.unit
+    counter, most = limit.unit.counter, excess.allowed - 1
+    sender.blocked_until = (
+        min(sender.ledger.room_at(counter, at, limit.window, most), at + PLAN_LASTS)
+        if limit.unit is not Unit.BYTES and excess.used >= excess.allowed
+        else 0.0
+    )

@@ -1,0 +1,91 @@
+"""Who is this sender? Login, address or customer -> ``Entry``, from file, database or command.
+
+Static entries win key by key. Then the database is asked, then the command: the first that knows
+the sender answers, and the next one is asked only when the one before has nothing (or is down).
+``get`` answers from memory; what arrives later is announced by ``on_news(key)``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from penstock.core.policy import Entry
+from penstock.directory.cache import USUAL, Asker, Cache, Figures, Keeping, ignore
+from penstock.directory.complaints import Complaints
+from penstock.directory.static import Static
+
+__all__ = ["Chain", "Figures", "Keeping", "open_directory"]
+
+
+class Chain:
+    """All sources in their order. Use it in the event loop's thread only."""
+
+    def __init__(self, static: Static, *asked: Cache) -> None:
+        self.on_news: Callable[[str], None] = ignore
+        self._static = static
+        self._asked = asked
+        for number, source in enumerate(asked):
+            source.on_news = self._heard
+            source.on_blank = partial(self._ask, number + 1)
+
+    def get(self, key: str) -> Entry | None:
+        """The entry as far as it is known now."""
+        found = self._static.get(key)
+        return self._ask(0, key) if found is None else found
+
+    def _ask(self, first: int, key: str) -> Entry | None:
+        for source in self._asked[first:]:
+            found = source.get(key)
+            if found is not None or not source.settled(key):
+                return found
+        return None
+
+    def _heard(self, key: str) -> None:
+        if self._static.get(key) is None:
+            self.on_news(key)
+
+    def adopt(self, entries: Mapping[str, Entry], networks: Mapping[str, Entry]) -> None:
+        """Exchange the static entries after a reload; what was looked up stays."""
+        self._static = Static(entries, networks)
+
+    def figures(self) -> dict[str, Figures]:
+        """Counters by source, for metrics."""
+        return {source.name: source.figures() for source in self._asked}
+
+    def close(self) -> None:
+        """End all threads; memory still answers."""
+        for source in self._asked:
+            source.close()
+
+
+def open_directory(
+    *,
+    entries: Mapping[str, Entry] | None = None,
+    networks: Mapping[str, Entry] | None = None,
+    sql_url: str = "",
+    sql_query: str = "",
+    command: Sequence[str] = (),
+    command_workers: int = 4,
+    timeout: float = 5.0,
+    keeping: Keeping = USUAL,
+    clock: Callable[[], float] = time.monotonic,
+) -> Chain:
+    """The directory from plain values, inside a running event loop; raises ValueError.
+
+    Set ``on_news`` of what it returns. Nothing is connected to before the first ``get``.
+    """
+    static = Static(entries or {}, networks or {})
+    askers: list[tuple[Asker, Complaints]] = []
+    if sql_url:
+        from penstock.directory.sql import SqlAsker  # SQLAlchemy takes its time to import
+
+        complain = Complaints("sql", clock)
+        askers.append((SqlAsker(sql_url, sql_query, complain, timeout), complain))
+    if command:
+        from penstock.directory.command import CommandAsker
+
+        complain = Complaints("command", clock)
+        askers.append((CommandAsker(command, complain, timeout, command_workers), complain))
+    return Chain(static, *(Cache(asker, complain, keeping, clock) for asker, complain in askers))

@@ -1,0 +1,6 @@
+"""The only orchestration: decide about attempts, from memory, with time as an argument."""
+
+from penstock.engine.gate import Engine
+from penstock.engine.roster import Roster, UnknownSender
+
+__all__ = ["Engine", "Roster", "UnknownSender"]

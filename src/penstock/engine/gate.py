@@ -1,0 +1,372 @@
+"""``Engine.decide`` answers one question of an MTA from memory, in microseconds.
+
+Time comes with the question, so a log replayed through an engine gives what would have
+happened. Counts and changes of standing go to the ports and become durable behind it; a
+decision carries the ticket of the record that it rests on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from penstock.core import explain
+from penstock.core.decision import PASS, Decision, Refusal
+from penstock.core.events import Attempt
+from penstock.core.flight import ASKS_END, MOST_RECIPIENTS, Channel, Flight, Flights
+from penstock.core.ledger import Counter
+from penstock.core.limits import UNLIMITED, Unit
+from penstock.core.policy import WHOLE_MESSAGE, Policy, situation_of
+from penstock.core.sender import Excess, Sender, block, check
+from penstock.core.standing import State, change
+from penstock.engine.refusals import Refusals
+from penstock.engine.roster import Roster
+from penstock.ports import Counts, Directory, Records, Remembered
+
+_RECIPIENTS: Final = int(Counter.RECIPIENTS)
+_MESSAGES: Final = int(Counter.MESSAGES)
+_KIB: Final = int(Counter.KIB)
+_REFUSED: Final = int(Counter.REFUSED)
+_STOPPED: Final = int(Counter.STOPPED)
+_SHADOWED: Final = int(Counter.SHADOWED)
+
+LANDED_KEPT: Final = 600.0
+"""Seconds for which a finished message is remembered, for questions that are repeated."""
+
+
+class Engine:
+    """The gate of one node."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        directory: Directory,
+        records: Records,
+        counts: Counts,
+        remembered: Remembered,
+        at: float,
+    ) -> None:
+        self.started_at = at
+        self.roster = Roster(policy, directory, records, counts, remembered, at)
+        self.refusals = Refusals(records)
+        self.flights = Flights()
+        self._append = counts.append
+        self._append_mail = counts.append_mail
+        self._stages: dict[str, Callable[[Attempt, Channel], Decision]] = {
+            "RCPT": self._rcpt,
+            "DATA": self._data,
+            "END-OF-MESSAGE": self._end,
+        }
+
+    def decide(self, attempt: Attempt, channel: Channel) -> Decision:
+        """The answer to one question. Stages that charge nobody pass."""
+        stage = self._stages.get(attempt.stage)
+        return PASS if stage is None else stage(attempt, channel)
+
+    # --- the stages -------------------------------------------------------------------------
+
+    def _rcpt(self, a: Attempt, channel: Channel) -> Decision:
+        key = f"{a.host} {a.instance}"
+        flight = self.flights.get(key)
+        if flight is None:
+            flight = self._take_off(a, channel, key)
+        else:
+            answered = self._answered(flight, a)
+            if answered is not None:
+                return answered
+        messages = 0 if flight.charged else 1
+        refused = self._room(flight, a.at, 1, messages, (a.size + 1023) >> 10)
+        if refused is not None:
+            return self._refuse(flight, a.recipient, refused)
+        second = int(a.at)
+        self._charge(flight, second, 1, messages)
+        if len(flight.recipients) < MOST_RECIPIENTS:
+            flight.recipients[a.recipient] = second
+        else:
+            flight.unnamed += 1
+        return PASS
+
+    def _answered(self, flight: Flight, a: Attempt) -> Decision | None:
+        """The answer that this message or recipient has had already."""
+        flight.last_at = a.at
+        if flight.verdict is not None:
+            return flight.verdict
+        known = flight.recipients.get(a.recipient)
+        if isinstance(known, Decision):
+            return known
+        if not flight.live:
+            refused = self._revive(flight, a.at)
+            if refused is not None:
+                return refused
+        return None if known is None else PASS
+
+    def _data(self, a: Attempt, channel: Channel) -> Decision:
+        flight = self.flights.get(f"{a.host} {a.instance}") or self._unasked(a, channel)
+        if flight is None:
+            return PASS
+        flight.last_at = a.at
+        if flight.verdict is None and not flight.live:
+            return self._revive(flight, a.at) or PASS
+        return flight.verdict or PASS
+
+    def _end(self, a: Attempt, channel: Channel) -> Decision:
+        """The message is complete: settle what was reserved for it, and commit."""
+        key = f"{a.host} {a.instance}"
+        if not channel.asks_end:
+            self._learn_end(channel, key)
+        flight = self.flights.get(key) or self._unasked(a, channel)
+        if flight is None or flight.committed:
+            return PASS
+        refused = flight.verdict
+        if refused is None and not flight.live:
+            refused = self._revive(flight, a.at)
+        return refused or self._commit(flight, a) or PASS
+
+    def _unasked(self, a: Attempt, channel: Channel) -> Flight | None:
+        """A message whose recipients nobody asked about: charge them by their number.
+
+        One that was asked about and forgotten, or before this process began, is charged already.
+        """
+        if not a.recipient_count or channel.asks_rcpt or began(a) < self.started_at:
+            return None
+        flight = self._take_off(a, channel, f"{a.host} {a.instance}")
+        flight.verdict = self._room(flight, a.at, a.recipient_count, 1, (a.size + 1023) >> 10)
+        if flight.verdict is None:
+            flight.unnamed = a.recipient_count
+            self._charge(flight, int(a.at), a.recipient_count, 1)
+        return flight
+
+    # --- flights ----------------------------------------------------------------------------
+
+    def _take_off(self, a: Attempt, channel: Channel, key: str) -> Flight:
+        """A new message on the channel: the one before it is over."""
+        if a.context == ASKS_END:
+            channel.asks_end = True
+        if a.recipient:
+            channel.asks_rcpt = True
+        if channel.asks_end and channel.recent and channel.recent[-1].airborne:
+            self.give_back(channel.recent[-1])
+        roster = self.roster
+        sender = roster.by_login(a.login, a.at) if a.login else roster.by_address(a.client_address, a.at)
+        if a.at >= sender.replan_at:
+            roster.replan(sender, a.at)
+        lineage = (sender,) if sender.parent is None else sender.lineage()
+        flight = Flight(key, lineage, channel, a.at)
+        self.flights.add(flight)
+        return flight
+
+    def _learn_end(self, channel: Channel, ending: str) -> None:
+        """The channel asks at END-OF-MESSAGE: what came before on it without one had died."""
+        channel.asks_end = True
+        for flight in channel.recent:
+            if flight.airborne and flight.key != ending:
+                self.give_back(flight)
+
+    def give_back(self, flight: Flight) -> None:
+        """Refund all that the flight has charged, in the slots it was charged in."""
+        flight.live = False
+        for second, n in flight.seconds().items():
+            self._refund(flight, _RECIPIENTS, second, n)
+        if flight.charged:
+            self._refund(flight, _MESSAGES, flight.message_at, 1)
+
+    def _revive(self, flight: Flight, at: float) -> Decision | None:
+        """A flight taken for dead goes on: reserve again what it had, if there is room."""
+        recipients, second = flight.charged, int(at)
+        refused = self._room(flight, at, recipients, 1, 0) if recipients else None
+        if refused is None:
+            flight.live = True
+            for address, known in flight.recipients.items():
+                if isinstance(known, int):
+                    flight.recipients[address] = second
+            if recipients:
+                flight.charged = 0
+                self._charge(flight, second, recipients, 1)
+        return refused
+
+    def _commit(self, flight: Flight, a: Attempt) -> Decision | None:
+        """Charge what was really accepted, the bytes included; a limit in bytes may refuse yet."""
+        if a.recipient_count:
+            self._settle(flight, a.recipient_count, int(a.at))
+        kib = (a.size + 1023) >> 10
+        refused = self._room(flight, a.at, 0, 0, kib)
+        if refused is not None:
+            self.give_back(flight)
+            flight.verdict = refused
+            return refused
+        flight.committed = True
+        if kib:
+            for sender in flight.senders:
+                self._count(sender, _KIB, int(a.at), kib)
+                sender.spare_kib -= kib
+        return None
+
+    def _settle(self, flight: Flight, accepted: int, second: int) -> None:
+        """Make the charge equal to the number of recipients that Postfix accepted."""
+        surplus = flight.charged - accepted
+        if surplus < 0 and not any(isinstance(known, Decision) for known in flight.recipients.values()):
+            flight.unnamed -= surplus
+            self._charge(flight, second, -surplus, 0)
+        for address in reversed(list(flight.recipients)) if surplus > 0 else ():
+            known = flight.recipients[address]
+            if isinstance(known, int) and surplus > 0:
+                self._refund(flight, _RECIPIENTS, known, 1)
+                del flight.recipients[address]
+                flight.charged -= 1
+                surplus -= 1
+
+    def sweep(self, at: float) -> None:
+        """Give back what idle messages have reserved; forget messages long landed."""
+        for flight in self.flights.idle(at):
+            if flight.channel.asks_end:
+                self.give_back(flight)
+        self.flights.forget_before(at - LANDED_KEPT)
+
+    # --- room and charge --------------------------------------------------------------------
+
+    def _room(self, flight: Flight, at: float, recipients: int, messages: int, kib: int) -> Decision | None:
+        """None when every sender concerned has room, else the refusal. Charges nothing."""
+        for sender in flight.senders:
+            if (
+                sender.spare_recipients < recipients
+                or sender.spare_messages < messages
+                or sender.spare_kib < kib
+                or at >= sender.replan_at
+            ):
+                refused = self._look(sender, flight, at, recipients, messages, kib)
+                if refused is not None:
+                    return refused
+        return None
+
+    def _look(
+        self, sender: Sender, flight: Flight, at: float, recipients: int, messages: int, kib: int
+    ) -> Decision | None:
+        """Read the sender's standing and limits; note what shadow rules would have done."""
+        if at >= sender.replan_at:
+            self.roster.replan(sender, at)
+        if sender.standing.stopped:
+            return self._stopped(sender, flight, recipients, at)
+        blocked = sender.blocked
+        if (
+            blocked is not None
+            and at < sender.blocked_until
+            and (messages or sender.blocked_unit is not Unit.MESSAGES)
+        ):
+            return self._over(blocked, flight, recipients, at)
+        for excess in check(sender, int(at), recipients, messages, kib):
+            refusal = self._stretch(sender, f"limit:{excess.limit.unit} {excess.limit}", at, excess)
+            if excess.limit.mode == "enforce":
+                block(sender, excess, refusal, int(at))
+                return self._over(refusal, flight, recipients, at)
+            self._shadowed(refusal, sender, recipients, at, str(sender.profile.over_limit))
+        return None
+
+    def _charge(self, flight: Flight, second: int, recipients: int, messages: int) -> None:
+        flight.charged += recipients
+        if messages:
+            flight.message_at = second
+        for sender in flight.senders:
+            sender.spare_recipients -= recipients
+            sender.spare_messages -= messages
+            sender.ledger.mail(second, recipients, messages)
+            self._append_mail(sender, second, recipients, messages)
+
+    def _refund(self, flight: Flight, counter: int, second: int, n: int) -> None:
+        if n:
+            for sender in flight.senders:
+                self._count(sender, counter, second, -n)
+                sender.look_again()
+
+    def _count(self, sender: Sender, counter: int, second: int, n: int) -> None:
+        sender.ledger.add(counter, second, n)
+        self._append(sender, counter, second, n)
+
+    # --- refusing ---------------------------------------------------------------------------
+
+    def _stopped(self, sender: Sender, flight: Flight, recipients: int, at: float) -> Decision:
+        """The sender is paused or locked."""
+        situation = situation_of(sender.standing.state)
+        refusal = self._stretch(sender, f"standing:{sender.standing.state}", at, None)
+        return self._answer(refusal, flight, recipients, at, situation, _STOPPED, sender.ticket)
+
+    def _over(self, refusal: Refusal, flight: Flight, recipients: int, at: float) -> Decision:
+        """A limit is exceeded; too many such refusals pause the sender."""
+        own = flight.senders[0]
+        answer = self._answer(refusal, flight, recipients, at, "over_limit", _REFUSED, own.ticket)
+        own.spare_refused -= recipients
+        if own.spare_refused < 0:
+            self._consider_pause(own, at)
+        return answer
+
+    def _answer(
+        self,
+        refusal: Refusal,
+        flight: Flight,
+        recipients: int,
+        at: float,
+        situation: str,
+        counter: int,
+        ticket: int,
+    ) -> Decision:
+        own, second = flight.senders[0], int(at)
+        for sender in flight.senders:
+            self._count(sender, counter, second, recipients)
+        self.refusals.count(refusal, recipients, at)
+        action = getattr(own.profile, situation)
+        text = self.roster.policy.text(situation, own.entry.language if own.entry is not None else "")
+        return self.refusals.decision(refusal, action, text, ticket)
+
+    def _refuse(self, flight: Flight, recipient: str, decision: Decision) -> Decision:
+        """Remember the refusal for a repeated question; a whole-message verb ends the flight."""
+        if decision.verb in WHOLE_MESSAGE:
+            self.give_back(flight)
+            flight.verdict = decision
+        elif len(flight.recipients) < MOST_RECIPIENTS:
+            flight.recipients[recipient] = decision
+        return decision
+
+    def _shadowed(self, refusal: Refusal, sender: Sender, recipients: int, at: float, verb: str) -> None:
+        """A rule in shadow mode would have refused: note it, and let it pass."""
+        refusal.shadow = True
+        refusal.verb = verb
+        self.refusals.count(refusal, recipients, at)
+        self._count(sender, _SHADOWED, int(at), recipients)
+
+    def _stretch(self, sender: Sender, rule: str, at: float, excess: Excess | None) -> Refusal:
+        """The stretch of refusals for this cause: the one going on, or a new one."""
+        cause = rule if excess is not None else f"{rule} since {sender.standing.since:.3f}"
+        found = self.refusals.current(sender, cause, at)
+        if found is not None:
+            return found
+        roster = self.roster
+        figures = explain.figures(sender, excess, roster.policy, roster.watching_since, at)
+        return self.refusals.stretch(sender, rule, cause, at, figures)
+
+    def _consider_pause(self, sender: Sender, at: float) -> None:
+        """Too many refusals pause the sender: something sends that nobody watches."""
+        spare = UNLIMITED
+        for rule in sender.profile.pauses:
+            used = sender.ledger.total(_REFUSED, int(at), rule.limit.window)
+            if used <= rule.limit.amount:
+                spare = min(spare, rule.limit.amount - used)
+            elif rule.limit.mode == "shadow":
+                excess = Excess(rule.limit, rule.limit.amount, used)
+                refusal = self._stretch(sender, f"pause:{rule.limit}", at, excess)
+                self._shadowed(refusal, sender, 0, at, "pause")
+            elif not sender.standing.stopped:
+                why = f"{used} recipients were refused within {explain.window(rule.limit.window)}"
+                until = at + rule.lasts if rule.lasts is not None else None
+                paused = change(
+                    sender.standing, State.PAUSED, at, "penstock:limits", why, until, State.PROBATION
+                )
+                self.roster.set_standing(sender, paused)
+        sender.spare_refused = spare
+
+
+def began(a: Attempt) -> float:
+    """When Postfix began to receive the message: ``instance`` is pid.seconds.microseconds.n in hex."""
+    parts = a.instance.split(".")
+    try:
+        return float(int(parts[1], 16))
+    except (IndexError, ValueError):
+        return a.at

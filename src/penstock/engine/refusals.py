@@ -1,0 +1,75 @@
+"""Refusals by reference: what a customer quotes and an operator looks up.
+
+A flood is refused thousands of times for one cause; that is one stretch with one reference and
+a count, so the memory and the records stay bounded whatever a bot does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from penstock.core.decision import Decision, Refusal, reference
+from penstock.core.policy import Action
+from penstock.core.sender import Sender
+from penstock.ports import Records
+
+STRETCH_GAP: Final = 3600.0
+"""Seconds without a refusal after which the next one gets a reference of its own."""
+
+MOST_REFUSALS: Final = 50_000
+MOST_CAUSES: Final = 16
+
+
+class Refusals:
+    """The latest stretches of refusals."""
+
+    def __init__(self, records: Records) -> None:
+        self.by_reference: dict[str, Refusal] = {}
+        self._records = records
+        self._unsaved: dict[str, Refusal] = {}
+
+    def stretch(
+        self, sender: Sender, rule: str, cause: str, at: float, figures: Mapping[str, str | int | float]
+    ) -> Refusal:
+        """A new stretch for this cause, recorded at once."""
+        refusal = Refusal(reference(sender.key, cause, at), sender.key, rule, "", False, at, at, figures)
+        if sender.refusals is None:
+            sender.refusals = {}
+        if len(sender.refusals) >= MOST_CAUSES:
+            del sender.refusals[next(iter(sender.refusals))]
+        sender.refusals[cause] = refusal
+        self.by_reference[refusal.reference] = refusal
+        if len(self.by_reference) > MOST_REFUSALS:
+            self._forget_oldest()
+        return refusal
+
+    def current(self, sender: Sender, cause: str, at: float) -> Refusal | None:
+        """The stretch that is going on for this cause."""
+        found = sender.refusals.get(cause) if sender.refusals is not None else None
+        return found if found is not None and at - found.last_at <= STRETCH_GAP else None
+
+    def count(self, refusal: Refusal, recipients: int, at: float) -> None:
+        """So many more recipients were refused (or, in shadow mode, would have been)."""
+        refusal.recipients += recipients
+        refusal.last_at = at
+        self._unsaved[refusal.reference] = refusal
+
+    def decision(self, refusal: Refusal, action: Action, text: str, ticket: int) -> Decision:
+        """The answer that this stretch gives; the same object while nothing changes."""
+        found = refusal.decision
+        if found is None or found.verb is not action.verb or found.ticket != ticket or found.text != text:
+            found = Decision(action.verb, action.argument, refusal.reference, refusal.rule, text, ticket)
+            refusal.decision = found
+            refusal.verb = str(action)
+        return found
+
+    def save(self) -> int:
+        """Record the stretches that have changed; returns how many."""
+        unsaved, self._unsaved = self._unsaved, {}
+        for refusal in unsaved.values():
+            self._records.put_refusal(refusal)
+        return len(unsaved)
+
+    def _forget_oldest(self) -> None:
+        del self.by_reference[next(iter(self.by_reference))]

@@ -1,0 +1,204 @@
+"""All senders of this node: who they are, their standing, their exceptions.
+
+A sender comes into memory when it is first needed: from the counts of earlier runs, with what
+the directory knows, else as a stranger with the default profile of its kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from penstock.core.ledger import Ledger
+from penstock.core.names import ip_key, login_key
+from penstock.core.policy import Entry, Override, Policy
+from penstock.core.sender import Sender, plan, settled
+from penstock.core.standing import INITIAL, Standing, State, change
+from penstock.ports import Counts, Directory, Records, Remembered
+
+MOST_SPELLINGS: Final = 50_000
+
+
+class UnknownSender(LookupError):
+    """Nobody of that name has been seen; the message says so."""
+
+
+class Roster:
+    """Senders by key. Standing and exceptions are recorded as they change."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        directory: Directory,
+        records: Records,
+        counts: Counts,
+        remembered: Remembered,
+        at: float,
+    ) -> None:
+        self.policy = policy
+        self.senders: dict[str, Sender] = {}
+        self.overrides = dict(remembered.overrides)
+        self.watching_since = remembered.installed_at
+        self._directory = directory
+        self._records = records
+        self._counts = counts
+        self._spellings: dict[str, str] = {}
+        for key, standing in remembered.standings.items():
+            self.get(key, at).standing = standing
+
+    # --- finding ----------------------------------------------------------------------------
+
+    def get(self, key: str, at: float) -> Sender:
+        """The sender of that key: in memory, from an earlier run, or new."""
+        found = self.senders.get(key)
+        if found is None:
+            recalled = self._counts.recall(key)
+            found = self._admit(key, *(recalled or (int(at), b"")))
+        return found
+
+    def find(self, key: str) -> Sender:
+        """The sender if it has ever been seen; raises UnknownSender."""
+        found = self.senders.get(key)
+        if found is None:
+            recalled = self._counts.recall(key)
+            if recalled is None:
+                raise UnknownSender(f"{key} has never been seen here")
+            found = self._admit(key, *recalled)
+        return found
+
+    def by_login(self, typed: str, at: float) -> Sender:
+        """The sender behind a SASL login as it was typed."""
+        found = self.senders.get("login:" + typed)
+        if found is None:
+            key = self._spellings.get(typed)
+            if key is None:
+                key = self._spelled(typed, login_key(typed, self.policy.naming))
+            found = self.get(key, at)
+        return found
+
+    def by_address(self, address: str, at: float) -> Sender:
+        """The sender behind a client address without login."""
+        spelling = "ip " + address
+        key = self._spellings.get(spelling)
+        if key is None:
+            key = self._spelled(spelling, ip_key(address))
+        return self.get(key, at)
+
+    def _spelled(self, typed: str, key: str) -> str:
+        if len(self._spellings) >= MOST_SPELLINGS:
+            self._spellings.clear()
+        self._spellings[typed] = key
+        return key
+
+    def _admit(self, key: str, first_seen: int, packed: bytes) -> Sender:
+        kind = key.partition(":")[0]
+        sender = Sender(key, self.policy.profile("", kind), first_seen, Ledger(packed))
+        self.senders[key] = sender
+        self._place(sender, self._directory.get(key))
+        return sender
+
+    def _place(self, sender: Sender, entry: Entry | None) -> None:
+        """Take over what the directory says, the customer as parent included."""
+        if entry is None:
+            return
+        sender.entry = entry
+        if entry.customer and sender.kind != "customer":
+            parent = self.get(f"customer:{entry.customer}", sender.first_seen)
+            sender.parent = parent
+            self._sponsor(parent, entry)
+
+    def _sponsor(self, parent: Sender, entry: Entry) -> None:
+        """A customer without an entry of its own has the roomiest profile among its senders."""
+        own = parent.entry
+        if own is None or self._room_of(entry.profile) > self._room_of(own.profile):
+            parent.entry = replace(entry, customer="")
+            parent.look_again()
+
+    def _room_of(self, profile: str) -> int:
+        limits = self.policy.profile(profile, "customer").parent_limits
+        return min((limit.amount * 86400 // limit.window for limit in limits), default=1 << 60)
+
+    # --- rules ------------------------------------------------------------------------------
+
+    def replan(self, sender: Sender, at: float) -> None:
+        """Bring standing, exception, directory entry and limits up to date."""
+        following = settled(sender, at)
+        if following is not None:
+            self.set_standing(sender, following)
+        override = self.overrides.get(sender.key)
+        if override is not None and override.until is not None and at >= override.until:
+            self.drop_override(sender.key, at, "penstock:term")
+            override = None
+        sender.override = override or self.policy.overrides.get(sender.key)
+        self._place(sender, self._directory.get(sender.key))
+        plan(sender, self.policy, self.watching_since, at)
+
+    def adopt(self, policy: Policy) -> None:
+        """Take over a new policy: every sender's limits are worked out again when next needed."""
+        renamed = policy.naming != self.policy.naming
+        self.policy = policy
+        if renamed:
+            self._rename()
+        for sender in self.senders.values():
+            sender.look_again()
+
+    def refresh(self, key: str) -> None:
+        """The directory has learned something about that sender."""
+        found = self.senders.get(key)
+        if found is not None:
+            found.look_again()
+
+    def _rename(self) -> None:
+        """Logins that now have another canonical form: their counts and standing move there."""
+        self._spellings.clear()
+        logins = [key for key in self.senders if key.startswith("login:")]
+        for key in logins:
+            new_key = login_key(key.removeprefix("login:"), self.policy.naming)
+            if new_key != key:
+                old = self.senders.pop(key)
+                new = self.get(new_key, old.first_seen)
+                for at, counter, n in old.ledger.counts():
+                    new.ledger.add(counter, at, n)
+                    self._counts.append(new, counter, at, n)
+                if old.standing.state is not State.OPEN and new.standing.state is State.OPEN:
+                    self.set_standing(new, old.standing)
+
+    # --- standing and exceptions ------------------------------------------------------------
+
+    def set_standing(self, sender: Sender, new: Standing) -> int:
+        """Put a sender in a standing; returns the ticket of its record."""
+        old, sender.standing = sender.standing, new
+        sender.ticket = self._records.put_standing(sender.key, old, new)
+        sender.look_again()
+        return sender.ticket
+
+    def change_standing(
+        self, key: str, to: State, at: float, by: str, why: str, until: float | None, then: State
+    ) -> int:
+        """Somebody's decision about a sender, seen before or not; raises IllegalChange."""
+        sender = self.get(key, at)
+        self.replan(sender, at)
+        return self.set_standing(sender, change(sender.standing, to, at, by, why, until, then))
+
+    def set_override(self, override: Override) -> int:
+        """An exception for one sender; returns the ticket of its record."""
+        self.overrides[override.sender] = override
+        self.refresh(override.sender)
+        return self._records.put_override(override)
+
+    def drop_override(self, key: str, at: float, by: str) -> int:
+        """Take an exception back; raises UnknownSender when there is none."""
+        if self.overrides.pop(key, None) is None:
+            raise UnknownSender(f"{key} has no exception of its own")
+        self.refresh(key)
+        return self._records.drop_override(key, at, by)
+
+    def not_open(self, at: float) -> Iterator[Sender]:
+        """Senders with a standing other than open, ended terms settled."""
+        for sender in self.senders.values():
+            if sender.standing is not INITIAL:
+                if at >= sender.replan_at:
+                    self.replan(sender, at)
+                if sender.standing.state is not State.OPEN:
+                    yield sender

@@ -1,0 +1,68 @@
+"""What the engine needs from outside, as protocols; stores and directory fulfil them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from penstock.core.decision import Refusal
+from penstock.core.policy import Entry, Override
+from penstock.core.sender import Sender
+from penstock.core.standing import Standing
+
+
+class Counts(Protocol):
+    """The durable log of counts; appending never blocks and never fails the caller."""
+
+    def append(self, sender: Sender, counter: int, at: int, n: int) -> None:
+        """Log that ``n`` was added to the sender's counter at second ``at``."""
+        ...
+
+    def append_mail(self, sender: Sender, at: int, recipients: int, messages: int) -> None:
+        """Log recipients and messages together: what is logged most."""
+        ...
+
+    def recall(self, key: str) -> tuple[int, bytes] | None:
+        """Hand over (first seen, packed ledger) of a sender known from earlier runs, once."""
+        ...
+
+
+class Records(Protocol):
+    """Durable facts: standings with their history, overrides, refusals.
+
+    Each ``put`` returns a ticket; what it wrote is durable once ``durable`` has reached it.
+    """
+
+    durable: int
+
+    def put_standing(self, sender: str, old: Standing, new: Standing) -> int:
+        """Write a change of standing."""
+        ...
+
+    def put_override(self, override: Override) -> int:
+        """Write an exception for one sender; it replaces the sender's earlier one."""
+        ...
+
+    def drop_override(self, sender: str, at: float, by: str) -> int:
+        """Take an exception back."""
+        ...
+
+    def put_refusal(self, refusal: Refusal) -> int:
+        """Write a stretch of refusals, or what has changed in it."""
+        ...
+
+
+class Directory(Protocol):
+    """Who a sender is. ``get`` answers from memory at once and looks up behind the caller's back."""
+
+    def get(self, key: str) -> Entry | None:
+        """The entry as far as it is known now."""
+        ...
+
+
+class Remembered(Protocol):
+    """What the records held at start."""
+
+    standings: Mapping[str, Standing]
+    overrides: Mapping[str, Override]
+    installed_at: float

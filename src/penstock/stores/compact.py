@@ -1,0 +1,116 @@
+"""``python -m penstock.stores.compact FOLDER N``: fold segments up to N into a new snapshot.
+
+Runs as a process of its own beside the service. The old snapshot is streamed through, so memory
+is bounded by the senders that the segments touch. The new snapshot becomes visible with one
+rename, and only then what it holds is deleted: a kill at any moment loses nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from array import array
+from pathlib import Path
+from typing import Final
+
+from penstock.core.ledger import Ledger
+from penstock.stores import countfile
+from penstock.stores.recovery import replay
+
+FORGET: Final = 400 * 86400
+"""Seconds since its last count after which a sender is forgotten altogether."""
+
+
+def compact(folder: Path, upto: int) -> None:
+    """Write ``snapshot-UPTO`` from the newest snapshot and the segments up to ``upto``."""
+    old = [(number, path) for number, path in countfile.snapshots(folder) if number <= upto]
+    base = old[-1][0] if old else 0
+    segments = [(number, path) for number, path in countfile.segments(folder) if number <= upto]
+    changes: dict[str, Additions] = {}
+    problems: list[str] = []
+    for number, path in segments:
+        if number > base:
+            replay(path, lambda key, first: changes.setdefault(key, Additions(first)), problems)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    target = countfile.snapshot_path(folder, upto)
+    part = target.with_suffix(".part")
+    with part.open("wb") as file:
+        writer = countfile.SnapshotWriter(file)
+        _merge(old[-1][1] if old else None, changes, writer)
+        writer.close()
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(target)
+    _sync_folder(folder)
+    for _, path in [*(s for s in segments if s[0] <= upto), *old]:
+        if path != target:
+            path.unlink(missing_ok=True)
+
+
+class Additions:
+    """What the segments add to one sender, in order: a refund may meet its charge only in the
+    old snapshot."""
+
+    def __init__(self, first_seen: int) -> None:
+        self.first_seen = first_seen
+        self.newest = 0
+        self._rows = array("q")
+
+    def add(self, counter: int, at: int, n: int) -> None:
+        """One row."""
+        self.newest = max(self.newest, at)
+        self._rows.extend((counter, at, n))
+
+    def apply(self, packed: bytes, now: int) -> bytes:
+        """The packed ledger with the rows added."""
+        ledger = Ledger(packed)
+        for i in range(0, len(self._rows), 3):
+            ledger.add(*self._rows[i : i + 3])
+        ledger.coarsen(now)
+        return ledger.pack()
+
+
+def _merge(old: Path | None, changes: dict[str, Additions], writer: countfile.SnapshotWriter) -> None:
+    newest = max((additions.newest for additions in changes.values()), default=0)
+    if old is not None:
+        with old.open("rb") as file:
+            for _, payload, _ in countfile.blocks(file):
+                for key, packed in countfile.senders(payload):
+                    _carry_over(key, packed, changes, newest, writer)
+    for key, additions in changes.items():
+        writer.add(additions.first_seen, key, additions.apply(b"", newest))
+
+
+def _carry_over(
+    key: str,
+    packed: bytes,
+    changes: dict[str, Additions],
+    newest: int,
+    writer: countfile.SnapshotWriter,
+) -> None:
+    """An old sender: as it was, or with its changes, or not at all when it is long gone."""
+    first_seen = int.from_bytes(packed[:4], "little")
+    changed = changes.pop(key, None)
+    if changed is not None:
+        writer.add(first_seen, key, changed.apply(packed[4:], newest))
+    elif max(first_seen, Ledger(packed[4:][-8:]).last_at()) > newest - FORGET:
+        writer.add(first_seen, key, packed[4:])
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def main() -> None:
+    """Command line of the compactor."""
+    os.nice(10)
+    compact(Path(sys.argv[1]), int(sys.argv[2]))
+
+
+if __name__ == "__main__":
+    main()

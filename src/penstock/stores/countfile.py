@@ -1,0 +1,165 @@
+"""The format of counts on disk, read and written in blocks that prove themselves.
+
+Two kinds of file, both a sequence of blocks: magic (4 bytes), payload length, CRC-32 of the
+payload (little-endian uint32 each), payload. A block that does not prove itself ends what can
+be read: everything before it counts.
+
+``counts-NNNNNNNN.log`` (segments): definition blocks give a sender its number in this segment
+(number, first seen, key); row blocks hold (number, second, what, n) as uint32: ``n`` (modulo
+2**32) is added to the counter in the low 8 bits of ``what``, the rest of ``what`` to the messages.
+``snapshot-NNNNNNNN.bin``: senders with their packed ledgers, holding all segments up to N.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from array import array
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+from zlib import crc32
+
+DEFINITIONS: Final = b"PSD1"
+ROWS: Final = b"PSR1"
+SENDERS: Final = b"PSS1"
+END: Final = b"PSE1"
+
+ROW_INTS: Final = 4
+LONGEST_PAYLOAD: Final = 64 << 20
+
+_HEAD: Final = struct.Struct("<4sII")
+_DEFINITION: Final = struct.Struct("<IIH")
+_SENDER: Final = struct.Struct("<IHH")
+_SNAPSHOT_BLOCK: Final = 1 << 18
+_SWAP: Final = sys.byteorder == "big"
+
+
+def block(magic: bytes, payload: bytes) -> bytes:
+    """One block, ready to append."""
+    return _HEAD.pack(magic, len(payload), crc32(payload)) + payload
+
+
+def blocks(file: BinaryIO) -> Iterator[tuple[bytes, bytes, int]]:
+    """(magic, payload, offset after the block) of each sound block from the start of a file."""
+    offset = 0
+    while True:
+        head = file.read(_HEAD.size)
+        if len(head) < _HEAD.size:
+            return
+        magic, length, crc = _HEAD.unpack(head)
+        if length > LONGEST_PAYLOAD or magic not in (DEFINITIONS, ROWS, SENDERS, END):
+            return
+        payload = file.read(length)
+        if len(payload) < length or crc32(payload) != crc:
+            return
+        offset += _HEAD.size + length
+        yield magic, payload, offset
+
+
+def pack_definition(number: int, first_seen: int, key: str) -> bytes:
+    """One sender's number in a segment."""
+    name = key.encode("utf-8", "backslashreplace")
+    return _DEFINITION.pack(number, first_seen, len(name)) + name
+
+
+def definitions(payload: bytes) -> Iterator[tuple[int, int, str]]:
+    """(number, first seen, key) of each sender defined in a block."""
+    at = 0
+    while at < len(payload):
+        number, first_seen, length = _DEFINITION.unpack_from(payload, at)
+        at += _DEFINITION.size
+        yield number, first_seen, payload[at : at + length].decode("utf-8", "replace")
+        at += length
+
+
+def pack_rows(rows: Iterable[int]) -> bytes:
+    """Rows as flat integers (number, second, what, n modulo 2**32) in wire order."""
+    packed = array("I", rows)
+    if _SWAP:
+        packed.byteswap()
+    return packed.tobytes()
+
+
+def rows(payload: bytes) -> array[int]:
+    """The flat integers of a block of rows."""
+    found = array("I")
+    found.frombytes(payload[: len(payload) // (4 * ROW_INTS) * 4 * ROW_INTS])
+    if _SWAP:
+        found.byteswap()
+    return found
+
+
+def pack_sender(first_seen: int, key: str, ledger: bytes) -> bytes:
+    """One sender in a snapshot."""
+    name = key.encode("utf-8", "backslashreplace")
+    return _SENDER.pack(first_seen, len(name), len(ledger)) + name + ledger
+
+
+def senders(payload: bytes) -> Iterator[tuple[str, bytes]]:
+    """(key, first seen as 4 bytes + packed ledger) of each sender in a snapshot's block."""
+    unpack, head = _SENDER.unpack_from, _SENDER.size
+    at, end = 0, len(payload)
+    while at < end:
+        _, name, ledger = unpack(payload, at)
+        start = at + head
+        middle = start + name
+        yield payload[start:middle].decode(), payload[at : at + 4] + payload[middle : middle + ledger]
+        at = middle + ledger
+
+
+class SnapshotWriter:
+    """Writes senders in blocks of about 256 KiB; ``close`` adds the end mark."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, first_seen: int, key: str, ledger: bytes) -> None:
+        """One more sender."""
+        part = pack_sender(first_seen, key, ledger)
+        self._parts.append(part)
+        self._size += len(part)
+        if self._size >= _SNAPSHOT_BLOCK:
+            self._flush()
+
+    def close(self) -> None:
+        """The last block and the mark that the snapshot is complete."""
+        self._flush()
+        self._file.write(block(END, b""))
+
+    def _flush(self) -> None:
+        if self._parts:
+            self._file.write(block(SENDERS, b"".join(self._parts)))
+            self._parts, self._size = [], 0
+
+
+def numbered(folder: Path, prefix: str, suffix: str) -> list[tuple[int, Path]]:
+    """(number, path) of the segments or snapshots in a folder, lowest first."""
+    found = []
+    for path in folder.glob(f"{prefix}-*{suffix}"):
+        digits = path.name.removeprefix(f"{prefix}-").removesuffix(suffix)
+        if digits.isdigit():
+            found.append((int(digits), path))
+    return sorted(found)
+
+
+def segments(folder: Path) -> list[tuple[int, Path]]:
+    """Segments of the log, oldest first."""
+    return numbered(folder, "counts", ".log")
+
+
+def snapshots(folder: Path) -> list[tuple[int, Path]]:
+    """Snapshots, oldest first."""
+    return numbered(folder, "snapshot", ".bin")
+
+
+def segment_path(folder: Path, number: int) -> Path:
+    """Path of a segment."""
+    return folder / f"counts-{number:08}.log"
+
+
+def snapshot_path(folder: Path, number: int) -> Path:
+    """Path of the snapshot that holds all segments up to ``number``."""
+    return folder / f"snapshot-{number:08}.bin"

@@ -1,0 +1,389 @@
+"""Durable facts on SQLite (default) or PostgreSQL: standings, exceptions, history, refusals.
+
+One thread owns the one connection (SQLite before 3.51.3 can corrupt a WAL that two connections
+of different processes reset). It commits whatever has gathered in one transaction, so a ticket
+is durable a few milliseconds after its ``put`` and a thousand changes cost little more than one.
+When the database fails, the facts wait in memory (the newest of each kind and sender), are tried
+again every second, and whoever waits for them is let go: the sender is paused in memory, loudly
+not on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.dialects import postgresql, sqlite
+
+from penstock.core.decision import Refusal
+from penstock.core.limits import Limit, Unit
+from penstock.core.policy import Override
+from penstock.core.standing import Standing, State
+
+log = structlog.get_logger()
+
+RETRY: Final = 1.0
+MOST_WAITING: Final = 100_000
+KEEP_REFUSALS: Final = 90 * 86400.0
+
+_schema = sa.MetaData()
+_text, _time = sa.Text, sa.Float
+META = sa.Table("meta", _schema, sa.Column("key", _text, primary_key=True), sa.Column("value", _text))
+STANDINGS = sa.Table(
+    "standings",
+    _schema,
+    sa.Column("sender", _text, primary_key=True),
+    *(sa.Column(name, _text, nullable=False) for name in ("state", "by", "why", "then")),
+    sa.Column("since", _time, nullable=False),
+    sa.Column("until", _time),
+)
+HISTORY = sa.Table(
+    "history",
+    _schema,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("at", _time, nullable=False),
+    sa.Column("sender", _text, nullable=False, index=True),
+    *(sa.Column(name, _text, nullable=False) for name in ("what", "before", "after", "by", "why")),
+    sa.Column("until", _time),
+)
+OVERRIDES = sa.Table(
+    "overrides",
+    _schema,
+    sa.Column("sender", _text, primary_key=True),
+    sa.Column("profile", _text),
+    *(sa.Column(name, _text, nullable=False) for name in ("limits", "by", "why")),
+    sa.Column("until", _time),
+)
+REFUSALS = sa.Table(
+    "refusals",
+    _schema,
+    sa.Column("reference", _text, primary_key=True),
+    *(sa.Column(name, _text, nullable=False) for name in ("sender", "rule", "verb", "figures")),
+    sa.Column("shadow", sa.Boolean, nullable=False),
+    *(sa.Column(name, _time, nullable=False) for name in ("first_at", "last_at")),
+    sa.Column("recipients", sa.Integer, nullable=False),
+)
+
+Row = dict[str, Any]
+Key = tuple[str, str]
+
+
+class StoreError(Exception):
+    """The records cannot be read or written; the message says why."""
+
+
+@dataclass
+class Memory:
+    """What the records held at start."""
+
+    standings: dict[str, Standing] = field(default_factory=dict)
+    overrides: dict[str, Override] = field(default_factory=dict)
+    installed_at: float = 0.0
+
+
+class RecordStore:
+    """The records of one node. ``url`` is an SQLAlchemy URL (sqlite:///… or postgresql+pg8000://…)."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.durable = 0
+        self.degraded_since = 0.0
+        self._ticket = 0
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._waiting: dict[Key, Job] = {}
+        self._calls: list[tuple[int, Callable[[], None]]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._engine = _open_engine(url)
+        self._insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
+        self._thread = threading.Thread(target=self._work, name="records", daemon=True)
+        self._started = False
+
+    def start(self, loop: asyncio.AbstractEventLoop | None, now: float) -> Memory:
+        """Open the database, read what is known and begin to write; degraded if it cannot be read."""
+        self._loop = loop
+        try:
+            memory = self._load(now)
+        except (sa.exc.SQLAlchemyError, OSError, ValueError) as error:
+            self._degrade(error)
+            memory = Memory(installed_at=now)
+        self._started = True
+        self._thread.start()
+        return memory
+
+    # --- the port ---------------------------------------------------------------------------
+
+    def put_standing(self, sender: str, old: Standing, new: Standing) -> int:
+        """Write a change of standing and its line of history."""
+        row = {
+            "sender": sender,
+            "state": str(new.state),
+            "since": new.since,
+            "by": new.by,
+            "why": new.why,
+            "until": new.until,
+            "then": str(new.then),
+        }
+        self._put(("standings", sender), STANDINGS, row)
+        return self._log(
+            sender, "standing", str(old.state), str(new.state), new.since, new.by, new.why, new.until
+        )
+
+    def put_override(self, override: Override) -> int:
+        """Write an exception for one sender and its line of history."""
+        limits = json.dumps([[str(x.unit), x.amount, x.window, x.mode] for x in override.limits])
+        row = {
+            "sender": override.sender,
+            "profile": override.profile,
+            "limits": limits,
+            "until": override.until,
+            "by": override.by,
+            "why": override.why,
+        }
+        self._put(("overrides", override.sender), OVERRIDES, row)
+        after = ", ".join([*([override.profile] if override.profile else []), *map(str, override.limits)])
+        return self._log(
+            override.sender, "limit", "", after, time.time(), override.by, override.why, override.until
+        )
+
+    def drop_override(self, sender: str, at: float, by: str) -> int:
+        """Delete an exception; its history stays."""
+        self._put(("overrides", sender), OVERRIDES, None)
+        return self._log(sender, "limit", "", "the profile's", at, by, "exception taken back", None)
+
+    def put_refusal(self, refusal: Refusal) -> int:
+        """Write a stretch of refusals as it is now."""
+        names = ("reference", "sender", "rule", "verb", "shadow", "first_at", "last_at", "recipients")
+        row = {name: getattr(refusal, name) for name in names}
+        row["figures"] = json.dumps(dict(refusal.figures))
+        return self._put(("refusals", refusal.reference), REFUSALS, row)
+
+    def _log(
+        self,
+        sender: str,
+        what: str,
+        before: str,
+        after: str,
+        at: float,
+        by: str,
+        why: str,
+        until: float | None,
+    ) -> int:
+        row = {
+            "at": at,
+            "sender": sender,
+            "what": what,
+            "before": before,
+            "after": after,
+            "by": by,
+            "why": why,
+            "until": until,
+        }
+        return self._put(("history", f"{self._ticket}"), HISTORY, row)
+
+    def _put(self, key: Key, table: sa.Table, row: Row | None) -> int:
+        self._ticket += 1
+        self._jobs.put(Job(self._ticket, key, table, row))
+        return self._ticket
+
+    def when_durable(self, ticket: int, call: Callable[[], None]) -> None:
+        """Call on the loop's thread once the ticket is durable, or known not to become so soon."""
+        if ticket <= self.durable or self._loop is None:
+            call()
+            return
+        self._calls.append((ticket, call))
+        if ticket <= self.durable:  # the thread may have looked for calls just before this one
+            self._call_back()
+
+    async def durably(self, ticket: int) -> bool:
+        """Wait for a ticket; False when the records are failing and it is only in memory."""
+        done = asyncio.Event()
+        self.when_durable(ticket, done.set)
+        await done.wait()
+        return not self.degraded_since
+
+    # --- reading ----------------------------------------------------------------------------
+
+    def history(self, sender: str, most: int = 50) -> Future[list[Row]]:
+        """The latest changes of a sender, newest first."""
+        query = sa.select(HISTORY).where(HISTORY.c.sender == sender)
+        return self._ask(query.order_by(HISTORY.c.at.desc(), HISTORY.c.id.desc()).limit(most))
+
+    def refusals(self, sender: str, most: int = 20) -> Future[list[Row]]:
+        """The latest stretches of refusals of a sender, newest first."""
+        query = sa.select(REFUSALS).where(REFUSALS.c.sender == sender)
+        return self._ask(query.order_by(REFUSALS.c.last_at.desc()).limit(most))
+
+    def refusal(self, reference: str) -> Future[list[Row]]:
+        """The stretch of that reference, if it is known."""
+        return self._ask(sa.select(REFUSALS).where(REFUSALS.c.reference == reference))
+
+    def _ask(self, query: sa.Select[Any]) -> Future[list[Row]]:
+        future: Future[list[Row]] = Future()
+        self._jobs.put(Job(0, ("", ""), None, None, query, future))
+        return future
+
+    # --- the thread -------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        running = True
+        while running:
+            batch = self._gather()
+            running = None not in batch
+            questions = [job for job in batch if job is not None and job.query is not None]
+            for job in batch:
+                if job is not None and job.query is None:
+                    self._waiting[job.key] = job
+            self._write()
+            for job in questions:
+                self._reply(job)
+        self._engine.dispose()
+
+    def _gather(self) -> list[Job | None]:
+        """The next job and all that have come by then; empty when it is time to try again."""
+        try:
+            batch = [self._jobs.get(timeout=RETRY if self._waiting else None)]
+            while len(batch) < 10_000:
+                batch.append(self._jobs.get_nowait())
+        except queue.Empty:
+            return batch if "batch" in locals() else []
+        return batch
+
+    def _write(self) -> None:
+        if not self._waiting:
+            return
+        newest = max(job.ticket for job in self._waiting.values())
+        try:
+            with self._engine.begin() as connection:
+                for job in self._waiting.values():
+                    self._execute(connection, job)
+        except sa.exc.SQLAlchemyError as error:
+            self._degrade(error)
+            for key in list(self._waiting)[: max(0, len(self._waiting) - MOST_WAITING)]:
+                del self._waiting[key]
+        else:
+            self._waiting.clear()
+            self._restore()
+        self.durable = max(self.durable, newest)
+        if self._loop is not None and self._calls:
+            self._loop.call_soon_threadsafe(self._call_back)
+
+    def _execute(self, connection: sa.Connection, job: Job) -> None:
+        table = job.table
+        assert table is not None
+        if job.row is None:
+            connection.execute(sa.delete(table).where(next(iter(table.primary_key)) == job.key[1]))
+        elif table is HISTORY:
+            connection.execute(sa.insert(table).values(job.row))
+        else:
+            keys = [column.name for column in table.primary_key]
+            changed = {name: value for name, value in job.row.items() if name not in keys}
+            insert = self._insert(table).values(job.row)
+            connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed))
+
+    def _reply(self, job: Job) -> None:
+        assert job.query is not None and job.future is not None
+        try:
+            with self._engine.begin() as connection:
+                job.future.set_result([dict(row._mapping) for row in connection.execute(job.query)])
+        except sa.exc.SQLAlchemyError as error:
+            job.future.set_exception(StoreError(_short(error)))
+
+    def _call_back(self) -> None:
+        """On the loop's thread: whoever waited for what is durable now."""
+        ready = [call for ticket, call in self._calls if ticket <= self.durable]
+        self._calls = [(ticket, call) for ticket, call in self._calls if ticket > self.durable]
+        for call in ready:
+            call()
+
+    def _degrade(self, error: Exception) -> None:
+        if not self.degraded_since:
+            self.degraded_since = time.time()
+            log.error(
+                "records cannot be written: standings hold in memory only, a restart would forget them",
+                why=_short(error),
+            )
+
+    def _restore(self) -> None:
+        if self.degraded_since:
+            log.warning("records are written again", failed_for=round(time.time() - self.degraded_since))
+            self.degraded_since = 0.0
+
+    # --- start and end ----------------------------------------------------------------------
+
+    def _load(self, now: float) -> Memory:
+        with self._engine.begin() as connection:
+            _schema.create_all(connection)
+            installed = connection.execute(
+                sa.select(META.c.value).where(META.c.key == "installed_at")
+            ).scalar()
+            if installed is None:
+                connection.execute(sa.insert(META).values(key="installed_at", value=repr(now)))
+            connection.execute(sa.delete(REFUSALS).where(REFUSALS.c.last_at < now - KEEP_REFUSALS))
+            return Memory(
+                {row.sender: _standing(row) for row in connection.execute(sa.select(STANDINGS))},
+                {row.sender: _override(row) for row in connection.execute(sa.select(OVERRIDES))},
+                float(installed) if installed is not None else now,
+            )
+
+    async def close(self) -> None:
+        """Write what waits and end the thread."""
+        if self._started:
+            self._jobs.put(None)
+            await asyncio.to_thread(self._thread.join)
+
+
+@dataclass
+class Job:
+    """One fact to write (``row`` None: to delete) or one question to answer."""
+
+    ticket: int
+    key: Key
+    table: sa.Table | None
+    row: Row | None
+    query: sa.Select[Any] | None = None
+    future: Future[list[Row]] | None = None
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of an SQLite file."""
+    return f"sqlite:///{path}"
+
+
+def _open_engine(url: str) -> sa.Engine:
+    if not url.startswith("sqlite"):
+        return sa.create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
+    engine = sa.create_engine(
+        url, poolclass=sa.StaticPool, connect_args={"check_same_thread": False, "timeout": 5}
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def durable(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+
+    return engine
+
+
+def _standing(row: Any) -> Standing:
+    return Standing(State(row.state), row.since, row.by, row.why, row.until, State(row.then))
+
+
+def _override(row: Any) -> Override:
+    limits = tuple(
+        Limit(Unit(unit), amount, window, mode) for unit, amount, window, mode in json.loads(row.limits)
+    )
+    return Override(row.sender, row.profile, limits, row.until, row.by, row.why)
+
+
+def _short(error: Exception) -> str:
+    return str(error).split("\n", 1)[0][:300]

@@ -1,0 +1,1 @@
+"""Sans-I/O codecs: bytes or lines to core events and back."""
