@@ -63,6 +63,17 @@ class Directory(Protocol):
 class Remembered(Protocol):
     """What the records held at start."""
 
-    standings: Mapping[str, Standing]
-    overrides: Mapping[str, Override]
-    installed_at: float
+    @property
+    def standings(self) -> Mapping[str, Standing]:
+        """Sender → its latest standing."""
+        ...
+
+    @property
+    def overrides(self) -> Mapping[str, Override]:
+        """Sender → its exception."""
+        ...
+
+    @property
+    def installed_at(self) -> float:
+        """When this installation began to watch."""
+        ...

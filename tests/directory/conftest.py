@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from directory.support import ACCOUNTS, ENTRIES, QUERY, SCRIPT, TABLE, fill
 from rig.databases import MariaDB, PostgreSQL
+
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:

@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 import pytest
-from directory.support import ENTRIES, Heard, ask, until
 
+from directory.support import ENTRIES, Heard, ask, until
 from penstock.core.policy import Entry
 from penstock.directory import open_directory
 from penstock.ports import Directory

@@ -38,7 +38,9 @@ def test_longest_prefix_wins(networks: list[IPv4Network | IPv6Network], addresse
 
 def test_a_sender_of_its_own_wins_over_networks() -> None:
     own, net = Entry("own"), Entry("net")
-    static = Static({"ip:192.0.2.7": own, "ip:2001:db8::/64": own}, {"192.0.2.0/24": net, "2001:db8::/32": net})
+    static = Static(
+        {"ip:192.0.2.7": own, "ip:2001:db8::/64": own}, {"192.0.2.0/24": net, "2001:db8::/32": net}
+    )
     assert static.get("ip:192.0.2.7") is own
     assert static.get("ip:192.0.2.8") is net
     assert static.get("ip:2001:db8::/64") is own

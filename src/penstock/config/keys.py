@@ -40,7 +40,12 @@ def _table(name: str, doc: str) -> Key[object]:
 
 # --- the file ---------------------------------------------------------------------------------
 
-STATE = Key("state", FOLDER, "Folder of all that Penstock remembers. It must belong to Penstock's user.")
+STATE = Key(
+    "state",
+    FOLDER,
+    "Folder of all that Penstock remembers. It must belong to Penstock's user. A change takes effect "
+    "at the next start.",
+)
 FILE_MODE = Key(
     "mode",
     MODE,
@@ -217,8 +222,9 @@ URL = Key("url", DATABASE, "The database. With a password in it, keep the file f
 SQL_QUERY = Key(
     "query",
     QUERY,
-    "Yields one row for `:login` with the columns customer, profile, language, contact, created, "
-    "by these names; those left out are unknown.",
+    "Yields one row for `:login` (the canonical login; its parts are `:local` and `:domain`) with the "
+    "columns customer, profile, language, contact, created, by these names; those left out are "
+    "unknown, no row is an unknown login. With `:key` (`kind:name`) other senders are asked for too.",
     True,
 )
 TTL = Key("ttl", DURATION, "How long an answer is believed.")
@@ -226,18 +232,27 @@ TIMEOUT = Key("timeout", DURATION, "An answer that takes longer is given up. No 
 PATIENCE = {"ttl": "10m", "timeout": "2s"}
 """What these two are in a source that leaves them out."""
 
-SQL = Section("directory.sql", "Logins from a database.", (URL, SQL_QUERY, TTL, TIMEOUT))
+SQL = Section(
+    "directory.sql",
+    "Logins from a database. A change takes effect at the next start.",
+    (URL, SQL_QUERY, TTL, TIMEOUT),
+)
 COMMAND_ARGV = Key(
     "argv",
     ARGV,
-    "The command and its arguments, run without a shell; how it is asked and answers is said in "
-    "the guide to the directory.",
+    "The command and its arguments. The login is added as the last one; no shell is involved. It "
+    "prints one JSON object with the keys of an entry, or ends with exit code 1 for an unknown login.",
     True,
 )
-COMMAND = Section("directory.command", "Logins from a command.", (COMMAND_ARGV, TTL, TIMEOUT))
+COMMAND = Section(
+    "directory.command",
+    "Logins from a command. A change takes effect at the next start.",
+    (COMMAND_ARGV, TTL, TIMEOUT),
+)
 DIRECTORY = Section(
     "directory",
-    "Who a sender is. The sources may be used together.",
+    "Who a sender is. Entries in the file win; then the database is asked, then the command: the "
+    "first that knows the sender answers.",
     (
         _table("logins", "Entries by login."),
         _table("networks", "Entries by client network."),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from penstock import __version__
-from penstock.config.keys import PATIENCE, PROFILE, SECTIONS
+from penstock.config.keys import PATIENCE, PROFILE, SECTIONS, TABLE
 from penstock.config.merge import builtin
 from penstock.config.table import Key, Section
 from penstock.config.toml import inline
@@ -63,7 +63,7 @@ def default_of(section: Section, key: Key[Any]) -> str:
     for part in section.path.split(".") if section.path else ():
         table = table.get("en" if part == "LANGUAGE" else part, {})
     value = PATIENCE.get(key.name) if section.path.startswith("directory.") else table.get(key.name)
-    return "" if value is None or (isinstance(value, dict) and value) else inline(value)
+    return "" if value is None or key.kind is TABLE else inline(value)
 
 
 def markdown() -> str:

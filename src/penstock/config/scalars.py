@@ -25,6 +25,7 @@ _HOST6 = re.compile(r"\[[0-9A-Fa-f:.]+\]", re.ASCII)
 _HEADER = re.compile(r"[!-9;-~]+:\s*[ -~]*[!-~]", re.ASCII)  # RFC 5322 §2.2
 _REROUTE = re.compile(r"[A-Za-z0-9_-]+:[!-~]*", re.ASCII)
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*", re.ASCII)
+_SCHEMES = ("sqlite", "postgresql", "postgres", "mariadb", "mysql")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 
@@ -271,7 +272,7 @@ MOMENT: Kind[float | None] = Kind("date, or date and time; UTC unless it names a
 
 def _database(text: str) -> str:
     scheme, separator, rest = text.partition("://")
-    if scheme not in ("sqlite", "postgresql", "mariadb") or not separator or not rest.strip("/"):
+    if scheme not in _SCHEMES or not separator or not rest.strip("/"):
         raise BadValue(
             f"{shown(masked(text))}: must be sqlite:///PATH, postgresql://USER:PASSWORD@HOST/DATABASE "
             "or mariadb://USER:PASSWORD@HOST/DATABASE"
@@ -283,8 +284,10 @@ DATABASE = _scalar("`sqlite:///PATH`, `postgresql://…` or `mariadb://…`", _d
 
 
 def _query(text: str) -> str:
-    if not re.search(r"(?<!:):login\b", text):
-        raise BadValue(f"{shown(text)}: must contain :login, in whose place the login is put")
+    if not re.search(r"(?<!:):(login|local|key)\b", text):
+        raise BadValue(
+            f"{shown(text)}: must contain :login (or :local, :key), in whose place the login is put"
+        )
     return text
 
 

@@ -58,7 +58,6 @@ class Refusal:
     figures: Mapping[str, str | int | float] = field(default_factory=dict)
     recipients: int = 0
     decision: Decision | None = None
-    saved: bool = False
 
 
 def reference(sender: str, rule: str, at: float) -> str:

@@ -37,6 +37,8 @@ class Flight:
 
     ``recipients``: address → the second it was charged at, or the decision that refused it.
     ``charged``: how many are charged; ``unnamed``: how many of them by their number only.
+    ``repeats``: questions about a recipient that was charged already: a client that names an
+    address twice (Postfix counts it twice and delivers it once), or a broken connection.
     ``live``: what it has charged stands in the ledgers. ``verdict``: the decision that holds for
     the whole message.
     """
@@ -50,6 +52,7 @@ class Flight:
         "live",
         "message_at",
         "recipients",
+        "repeats",
         "senders",
         "unnamed",
         "verdict",
@@ -63,6 +66,7 @@ class Flight:
         self.recipients: dict[str, int | Decision] = {}
         self.charged = 0
         self.unnamed = 0
+        self.repeats = 0
         self.message_at = 0
         self.live = True
         self.committed = False

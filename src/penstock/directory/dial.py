@@ -10,6 +10,7 @@ default), ``sslrootcert`` and ``unix_sock``; MariaDB takes PyMySQL's ``ssl_ca`` 
 
 from __future__ import annotations
 
+import os
 import socket
 import sqlite3
 import ssl
@@ -44,6 +45,7 @@ class Line:
         self._aborted = False
         self._connection: Connection | None = None
         self._driver: Any = None
+        self._socket: socket.socket | None = None
         self._engine = self._open(parse(url))
 
     @property
@@ -104,35 +106,24 @@ class Line:
 
     def _postgresql(self, dialect: Any, options: dict[str, Any]) -> Any:
         sock = self._dial(options.pop("unix_sock", None), options["host"], options.get("port", 5432))
-        mode, root = options.pop("sslmode", None), options.pop("sslrootcert", None)
-        try:
-            return dialect.loaded_dbapi.Connection(
-                **options, sock=sock, timeout=self.timeout, ssl_context=_tls(mode, root)
-            )
-        except BaseException:
-            sock.close()
-            raise
+        tls = _tls(options.pop("sslmode", None), options.pop("sslrootcert", None))
+        return dialect.loaded_dbapi.Connection(**options, sock=sock, timeout=self.timeout, ssl_context=tls)
 
     def _mysql(self, dialect: Any, options: dict[str, Any]) -> Any:
         limits = {"read_timeout": self.timeout, "write_timeout": self.timeout}
         connection = dialect.loaded_dbapi.connect(**{**options, **limits}, defer_connect=True)
-        sock = self._dial(options.get("unix_socket"), options["host"], options.get("port", 3306))
-        try:
-            connection.connect(sock)
-        except BaseException:
-            sock.close()
-            raise
+        connection.connect(self._dial(options.get("unix_socket"), options["host"], options.get("port", 3306)))
         return connection
 
     def _dial(self, path: str | None, host: str, port: int) -> socket.socket:
         if path is None:
-            sock = socket.create_connection((host, port), self.timeout)
+            self._socket = socket.create_connection((host, port), self.timeout)
         else:
-            sock = socket.socket(socket.AF_UNIX)
-            sock.settimeout(self.timeout)
-            sock.connect(path)
-        self._hold(sock.dup())
-        return sock
+            self._socket = socket.socket(socket.AF_UNIX)
+            self._socket.settimeout(self.timeout)
+            self._socket.connect(path)
+        self._hold(self._socket.dup())
+        return self._socket
 
     # --- the handle to cut it ---------------------------------------------------------------
 
@@ -144,8 +135,11 @@ class Line:
 
     def _let_go(self) -> None:
         driver, self._driver = self._driver, None
+        sock, self._socket = self._socket, None
         with suppress(Exception):
             driver.close()
+        if sock is not None and (left := sock.detach()) >= 0:  # a driver that failed left it open
+            os.close(left)
         with self._lock:
             handle, self._handle = self._handle, None
             if handle is not None:

@@ -98,7 +98,10 @@ class Engine:
             refused = self._revive(flight, a.at)
             if refused is not None:
                 return refused
-        return None if known is None else PASS
+        if known is None:
+            return None
+        flight.repeats += 1
+        return PASS
 
     def _data(self, a: Attempt, channel: Channel) -> Decision:
         flight = self.flights.get(f"{a.host} {a.instance}") or self._unasked(a, channel)
@@ -204,9 +207,10 @@ class Engine:
     def _settle(self, flight: Flight, accepted: int, second: int) -> None:
         """Make the charge equal to the number of recipients that Postfix accepted."""
         surplus = flight.charged - accepted
-        if surplus < 0 and not any(isinstance(known, Decision) for known in flight.recipients.values()):
-            flight.unnamed -= surplus
-            self._charge(flight, second, -surplus, 0)
+        unasked = -surplus - flight.repeats
+        if unasked > 0 and not any(isinstance(known, Decision) for known in flight.recipients.values()):
+            flight.unnamed += unasked
+            self._charge(flight, second, unasked, 0)
         for address in reversed(list(flight.recipients)) if surplus > 0 else ():
             known = flight.recipients[address]
             if isinstance(known, int) and surplus > 0:

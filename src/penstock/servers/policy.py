@@ -105,11 +105,6 @@ class Gatekeeper:
         for connection in list(self.connections):
             connection.close()
 
-    @property
-    def waiting(self) -> int:
-        """Connections whose answer waits for a record."""
-        return sum(connection.waiting for connection in self.connections)
-
 
 class PolicyConnection(asyncio.Protocol):
     """One smtpd process."""

@@ -211,6 +211,10 @@ class RecordStore:
         await done.wait()
         return not self.degraded_since
 
+    async def settled(self) -> bool:
+        """Wait for all that has been put so far."""
+        return await self.durably(self._ticket)
+
     # --- reading ----------------------------------------------------------------------------
 
     def history(self, sender: str, most: int = 50) -> Future[list[Row]]:

@@ -1,0 +1,268 @@
+"""The service: opened, run, reloaded and closed. Reads as the story of a start."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from penstock.app import figures, listeners
+from penstock.app.listeners import ListenError
+from penstock.app.state import InUse, StateFolder
+from penstock.config import ConfigError, Settings, load
+from penstock.directory import Chain, Keeping, open_directory
+from penstock.engine import Engine
+from penstock.servers import systemd
+from penstock.servers.control import Arguments, CommandError, ControlServer
+from penstock.servers.desk import Desk
+from penstock.servers.http import HttpServer
+from penstock.servers.policy import Gatekeeper, Traffic
+from penstock.stores.counts import CountLog
+from penstock.stores.records import RecordStore, sqlite_url
+from penstock.stores.recovery import recover
+
+log = structlog.get_logger()
+
+SWEEP = 5.0
+SAVE = 1.0
+DRAIN = 5.0
+
+
+class StartError(Exception):
+    """The service cannot start; the message says why and what to do."""
+
+
+class Service:
+    """One node. ``clock`` gives seconds since the epoch (a faster one in the demonstration)."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.serving = False
+        self.started_at = clock()
+        self.traffic: dict[str, Traffic] = {}
+        self._keepers: list[Gatekeeper] = []
+        self._servers: list[asyncio.Server] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._silent: set[str] = set()
+        self._http: HttpServer | None = None
+
+    async def open(self) -> None:
+        """From an empty process to open listeners; raises StartError."""
+        loop = asyncio.get_running_loop()
+        settings, now = self.settings, self.started_at
+        listeners.raise_file_limit()
+        try:
+            self.state = StateFolder(settings.state)
+            sockets = [(address, listeners.bind(address)) for address in settings.listen.policy]
+        except (InUse, ListenError) as error:
+            raise StartError(str(error)) from None
+        self.recovery = recover(settings.state)
+        for problem in self.recovery.problems:
+            log.warning("counts: a part could not be read", what=problem)
+        self.records = RecordStore(sqlite_url(settings.state / "records.db"))
+        remembered = self.records.start(loop, now)
+        self.counts = CountLog(settings.state, self.recovery)
+        self.directory = _directory(settings)
+        self.engine = Engine(settings.policy, self.directory, self.records, self.counts, remembered, now)
+        self.directory.on_news = self.engine.roster.refresh
+        self.counts.start(loop)
+        await self._open_control()
+        for address, sock in sockets:
+            keeper = self._keeper(str(address))
+            self._servers.append(await loop.create_server(keeper.connection, sock=sock, backlog=1024))
+        self._open_http()
+        for chore in (self._sweep(), self._save(), self._watch_silence(), self._stay_alive()):
+            self._tasks.append(loop.create_task(chore))
+        _calm_garbage_collector()
+        self.serving = True
+        systemd.notify("READY=1", "STATUS=serving")
+        log.info(
+            "serving", listeners=list(self.traffic), senders=len(self.counts.sleeping()), mode=settings.mode
+        )
+
+    def _keeper(self, name: str) -> Gatekeeper:
+        traffic = self.traffic[name] = Traffic()
+        keeper = Gatekeeper(
+            self.engine, self.records, self.clock, traffic, lambda: self.settings.policy.on_error
+        )
+        self._keepers.append(keeper)
+        return keeper
+
+    async def _open_control(self) -> None:
+        desk = Desk(self.engine, self.records, self.counts.sleeping, self.clock)
+        commands = desk.commands() | {"status": self._status, "reload": self._reload}
+        self.control = ControlServer(self.settings.state, commands)
+        try:
+            await self.control.start()
+        except OSError as error:
+            log.error("no control socket: the command line cannot reach this service", why=str(error))
+
+    def _open_http(self) -> None:
+        """Metrics and health are worth a complaint, not a refusal to guard the mail."""
+        address = self.settings.listen.http
+        if address is None:
+            return
+        try:
+            sock = listeners.bind(address)
+        except ListenError as error:
+            log.error("no metrics and health", why=str(error))
+            return
+        self._http = HttpServer(
+            lambda: figures.samples(self), lambda: figures.health(self), lambda: figures.ready(self)
+        )
+        self._http.start(sock)
+
+    async def close(self) -> None:
+        """Stop asking for work, answer what was asked, write everything down."""
+        self.serving = False
+        systemd.notify("STOPPING=1")
+        await listeners.close(self._servers, self.settings.listen.policy)
+        await self._drain()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._http is not None:
+            await self._http.close()
+        await self.control.close()
+        self.engine.refusals.save()
+        self.directory.close()
+        await self.counts.close()
+        await self.records.close()
+        self.state.close()
+        log.info("stopped")
+
+    async def _drain(self) -> None:
+        """Answers that wait for a record get a moment to become durable."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.records.settled(), DRAIN)
+        await asyncio.sleep(0)
+        for keeper in self._keepers:
+            keeper.close()
+        await asyncio.sleep(0)
+
+    # --- commands ---------------------------------------------------------------------------
+
+    async def _status(self, asked: Arguments, who: str) -> dict[str, Any]:
+        del asked, who
+        return figures.status(self)
+
+    async def _reload(self, asked: Arguments, who: str) -> dict[str, Any]:
+        del asked
+        problems = self.reload(who)
+        if problems:
+            raise CommandError("the old policy stays in force:\n" + "\n".join(problems))
+        return {
+            "policy_file": str(self.settings.file or "built-in"),
+            "warnings": list(self.settings.warnings),
+        }
+
+    def reload(self, who: str) -> list[str]:
+        """Read the policy file again; returns what is wrong with it, and then changes nothing."""
+        try:
+            new = load(self.settings.file, self.clock())
+        except ConfigError as error:
+            problems = [str(problem) for problem in error.problems]
+            log.error("the policy file is wrong: the old policy stays in force", by=who, problems=problems)
+            return problems
+        kept = replace(new, listen=self.settings.listen, state=self.settings.state)
+        self.settings = kept
+        self.engine.roster.adopt(kept.policy)
+        self.directory.adopt(kept.directory.logins, kept.directory.networks)
+        log.info("policy reloaded", by=who, file=str(kept.file), mode=kept.mode)
+        return []
+
+    # --- chores -----------------------------------------------------------------------------
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP)
+            self.engine.sweep(self.clock())
+
+    async def _save(self) -> None:
+        while True:
+            await asyncio.sleep(SAVE)
+            self.engine.refusals.save()
+
+    def silent(self) -> list[tuple[str, float]]:
+        """Listeners without a question for longer than the policy allows: (name, seconds)."""
+        most, now = self.settings.silence, self.clock()
+        ages = ((name, now - (t.last_at or self.started_at)) for name, t in self.traffic.items())
+        return [(name, age) for name, age in ages if most and age > most]
+
+    async def _watch_silence(self) -> None:
+        """Silence is an alarm: after an upgrade Postfix may have stopped asking."""
+        while True:
+            await asyncio.sleep(SWEEP)
+            silent = dict(self.silent())
+            for name in silent.keys() - self._silent:
+                log.error("no traffic: does Postfix still ask?", listener=name, seconds=round(silent[name]))
+            for name in self._silent - silent.keys():
+                log.info("traffic again", listener=name)
+            self._silent = set(silent)
+
+    async def _stay_alive(self) -> None:
+        """Signs of life for systemd's watchdog: a loop that hangs gets the service restarted."""
+        interval = systemd.watchdog_interval()
+        while interval:
+            systemd.notify("WATCHDOG=1")
+            await asyncio.sleep(interval)
+
+
+def _directory(settings: Settings) -> Chain:
+    """The directory from its settings."""
+    wanted = settings.directory
+    sql, command = wanted.sql, wanted.command
+    ttl = float(min(source.ttl for source in (sql, command) if source) if sql or command else 600)
+    timeout = float(max((source.timeout for source in (sql, command) if source), default=5))
+    return open_directory(
+        entries=wanted.logins,
+        networks=wanted.networks,
+        sql_url=sql.url if sql else "",
+        sql_query=sql.query if sql else "",
+        command=command.argv if command else (),
+        timeout=timeout,
+        keeping=Keeping(ttl=ttl),
+    )
+
+
+def _calm_garbage_collector() -> None:
+    """What was loaded stays, so it is not looked at again; and a full collection over a million
+    senders would stop decisions for a second, while nothing on the decision path makes circles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 1_000_000)
+
+
+async def _run(service: Service) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await service.open()
+    loop.add_signal_handler(signal.SIGHUP, lambda: service.reload("SIGHUP"))
+    try:
+        await stop.wait()
+    finally:
+        await service.close()
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; raises StartError."""
+    runner()(_run(Service(settings)))
+
+
+def runner() -> Callable[[Coroutine[Any, Any, None]], None]:
+    """uvloop where it is installed, else asyncio."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run
+    return uvloop.run

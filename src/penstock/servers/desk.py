@@ -1,0 +1,287 @@
+"""What an administrator can ask of the running service: the commands behind the control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+from penstock.core import explain
+from penstock.core.decision import Refusal, read_reference
+from penstock.core.ledger import Counter
+from penstock.core.limits import BadLimit, Limit, Unit, parse_limit
+from penstock.core.names import BadSender, parse_sender
+from penstock.core.policy import Override, Policy
+from penstock.core.sender import Sender
+from penstock.core.standing import IllegalChange, State
+from penstock.engine import Engine, UnknownSender
+from penstock.servers.control import Arguments, Command, CommandError
+
+WINDOWS = {"minute": 60, "hour": 3600, "day": 86400, "week": 7 * 86400, "month": 30 * 86400}
+
+
+class Archive(Protocol):
+    """What the desk needs of the records."""
+
+    degraded_since: float
+
+    def durably(self, ticket: int) -> Awaitable[bool]:
+        """Wait until a ticket is durable; False when it is only in memory."""
+        ...
+
+    def history(self, sender: str) -> Future[list[dict[str, Any]]]:
+        """Latest changes of a sender."""
+        ...
+
+    def refusals(self, sender: str) -> Future[list[dict[str, Any]]]:
+        """Latest refusals of a sender."""
+        ...
+
+    def refusal(self, reference: str) -> Future[list[dict[str, Any]]]:
+        """One refusal."""
+        ...
+
+
+class Desk:
+    """The commands. ``status`` and ``reload`` come from the composition root, which knows more."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        archive: Archive,
+        sleeping: Callable[[], Mapping[str, bytes]],
+        clock: Callable[[], float],
+    ) -> None:
+        self._engine = engine
+        self._archive = archive
+        self._sleeping = sleeping
+        self._clock = clock
+
+    def commands(self) -> dict[str, Command]:
+        """Command name → handler."""
+        return {
+            "standing": self.standing,
+            "limit": self.limit,
+            "senders": self.senders,
+            "show": self.show,
+            "explain": self.explain,
+        }
+
+    @property
+    def _policy(self) -> Policy:
+        return self._engine.roster.policy
+
+    # --- changes ----------------------------------------------------------------------------
+
+    async def standing(self, asked: Arguments, who: str) -> dict[str, Any]:
+        """Put a sender in a standing: sender, to, reason, for (seconds), then."""
+        key, at = self._key(asked), self._clock()
+        seconds = asked.get("for")
+        until = at + float(seconds) if seconds else None
+        try:
+            ticket = self._engine.roster.change_standing(
+                key, State(asked["to"]), at, who, asked["reason"], until, State(asked.get("then", "open"))
+            )
+        except (IllegalChange, ValueError) as error:
+            raise CommandError(str(error)) from None
+        sender = self._engine.roster.get(key, at)
+        return {"sender": key, "durable": await self._archive.durably(ticket)} | standing_of(sender)
+
+    async def limit(self, asked: Arguments, who: str) -> dict[str, Any]:
+        """Give a sender an exception (profile, limits by unit, for, reason), or take it back."""
+        key, at, roster = self._key(asked), self._clock(), self._engine.roster
+        try:
+            if asked.get("default"):
+                ticket = roster.drop_override(key, at, who)
+                return {"sender": key, "override": None, "durable": await self._archive.durably(ticket)}
+            override = self._override(key, asked, who, at)
+        except (BadLimit, UnknownSender) as error:
+            raise CommandError(str(error)) from None
+        ticket = roster.set_override(override)
+        return {
+            "sender": key,
+            "override": override_of(override),
+            "durable": await self._archive.durably(ticket),
+        }
+
+    def _override(self, key: str, asked: Arguments, who: str, at: float) -> Override:
+        profile = asked.get("profile")
+        if profile and profile not in self._policy.profiles:
+            raise CommandError(f"no profile {profile!r}: there are {', '.join(self._policy.profiles)}")
+        limits: list[Limit] = []
+        for unit in (Unit.RECIPIENTS, Unit.MESSAGES, Unit.BYTES):
+            limits += [parse_limit(text, unit) for text in asked.get(str(unit)) or ()]
+        if not limits and not profile:
+            raise CommandError("say a limit or a profile, for example --recipients 1000/h")
+        if not str(asked.get("reason") or "").strip():
+            raise CommandError("an exception needs a reason")
+        until = at + float(asked["for"]) if asked.get("for") else None
+        return Override(key, profile or None, tuple(limits), until, who, asked["reason"])
+
+    # --- questions --------------------------------------------------------------------------
+
+    async def senders(self, asked: Arguments, who: str) -> dict[str, Any]:
+        """Senders by what they sent in the last hour or day; ``state`` and ``match`` narrow it."""
+        del who
+        at, most = self._clock(), int(asked.get("limit") or 50)
+        state, match = asked.get("state"), str(asked.get("match") or "").lower()
+        rows = []
+        for number, sender in enumerate(list(self._engine.roster.senders.values())):
+            if number % 1000 == 999:
+                await asyncio.sleep(0)
+            self._settle(sender, at)
+            if match in sender.key and state in (None, str(sender.standing.state)):
+                rows.append(row_of(sender, int(at)))
+        return {
+            "senders": heapq.nlargest(most, rows, key=_busiest),
+            "matching": len(rows),
+            "known": len(self._engine.roster.senders) + len(self._sleeping()),
+        }
+
+    async def show(self, asked: Arguments, who: str) -> dict[str, Any]:
+        """All about one sender."""
+        del who
+        key, at = self._key(asked), self._clock()
+        try:
+            sender = self._engine.roster.find(key)
+        except UnknownSender as error:
+            raise CommandError(str(error)) from None
+        self._settle(sender, at)
+        self._engine.roster.replan(sender, at)
+        history = await asyncio.wrap_future(self._archive.history(key))
+        self._engine.refusals.save()
+        refusals = await asyncio.wrap_future(self._archive.refusals(key))
+        return details_of(sender, int(at)) | {
+            "history": history,
+            "refusals": [refusal_of(refusal_from(row)) for row in refusals],
+        }
+
+    async def explain(self, asked: Arguments, who: str) -> dict[str, Any]:
+        """The stretch of refusals behind a reference."""
+        del who
+        reference = read_reference(str(asked.get("reference") or ""))
+        refusal = self._engine.refusals.by_reference.get(reference)
+        if refusal is None:
+            rows = await asyncio.wrap_future(self._archive.refusal(reference))
+            if not rows:
+                raise CommandError(f"no refusal has the reference {reference} (they are kept for 90 days)")
+            refusal = refusal_from(rows[0])
+        sender = self._engine.roster.senders.get(refusal.sender)
+        now = {"standing_now": explain.standing_sentence(sender.standing)} if sender is not None else {}
+        return refusal_of(refusal) | now
+
+    def _key(self, asked: Arguments) -> str:
+        try:
+            return parse_sender(str(asked.get("sender") or ""), self._policy.naming)
+        except BadSender as error:
+            raise CommandError(str(error)) from None
+
+    def _settle(self, sender: Sender, at: float) -> None:
+        until = sender.standing.until
+        if until is not None and at >= until:
+            self._engine.roster.replan(sender, at)
+
+
+# --- values as JSON -------------------------------------------------------------------------
+
+
+def standing_of(sender: Sender) -> dict[str, Any]:
+    """A sender's standing, in fields and as a sentence. Times are RFC 3339."""
+    standing = sender.standing
+    return {
+        "state": str(standing.state),
+        "since": explain.when(standing.since) if standing.since else None,
+        "by": standing.by,
+        "why": standing.why,
+        "until": explain.when(standing.until) if standing.until is not None else None,
+        "then": str(standing.then) if standing.until is not None else None,
+        "sentence": explain.standing_sentence(standing),
+    }
+
+
+def row_of(sender: Sender, at: int) -> dict[str, Any]:
+    """One line of the list of senders."""
+    ledger = sender.ledger
+    return {
+        "sender": sender.key,
+        "state": str(sender.standing.state),
+        "profile": sender.profile.name,
+        "hour": ledger.total(Counter.RECIPIENTS, at, 3600),
+        "day": ledger.total(Counter.RECIPIENTS, at, 86400),
+        "refused_day": sum(
+            ledger.total(counter, at, 86400) for counter in (Counter.REFUSED, Counter.STOPPED)
+        ),
+        "last_at": explain.when(ledger.last_at()) if ledger.last_at() else None,
+    }
+
+
+def _busiest(row: Mapping[str, Any]) -> tuple[bool, int, int]:
+    return row["state"] != "open", row["hour"], row["day"]
+
+
+def details_of(sender: Sender, at: int) -> dict[str, Any]:
+    """A sender's counts, limits and people."""
+    entry = sender.entry
+    return {
+        "sender": sender.key,
+        "parents": [parent.key for parent in sender.lineage()[1:]],
+        "profile": sender.profile.name,
+        "first_seen": explain.when(sender.first_seen),
+        "standing": standing_of(sender),
+        "customer": entry.customer if entry is not None else "",
+        "contact": entry.contact if entry is not None else "",
+        "counts": {
+            counter.name.lower(): {
+                name: sender.ledger.total(counter, at, seconds) for name, seconds in WINDOWS.items()
+            }
+            for counter in Counter
+        },
+        "limits": [limit_of(sender, limit, at) for limit in sender.limits],
+        "override": override_of(sender.override) if sender.override is not None else None,
+    }
+
+
+def limit_of(sender: Sender, limit: Limit, at: int) -> dict[str, Any]:
+    """A limit as it stands for the sender now: amounts in the limit's unit (bytes: KiB)."""
+    return {
+        "unit": str(limit.unit),
+        "limit": str(limit),
+        "mode": limit.mode,
+        "allowed": limit.scaled(sender.factor),
+        "used": sender.ledger.total(limit.unit.counter, at, limit.window),
+    }
+
+
+def override_of(override: Override) -> dict[str, Any]:
+    """An exception for one sender."""
+    return {
+        "profile": override.profile,
+        "limits": [f"{limit.unit} {limit}" for limit in override.limits],
+        "until": explain.when(override.until) if override.until is not None else None,
+        "by": override.by,
+        "why": override.why,
+    }
+
+
+def refusal_of(refusal: Refusal) -> dict[str, Any]:
+    """A stretch of refusals, in fields and as a sentence."""
+    return {
+        "reference": refusal.reference,
+        "sender": refusal.sender,
+        "rule": refusal.rule,
+        "action": refusal.verb,
+        "shadow": refusal.shadow,
+        "first_at": explain.when(refusal.first_at),
+        "last_at": explain.when(refusal.last_at),
+        "recipients": refusal.recipients,
+        "figures": dict(refusal.figures),
+        "sentence": explain.refusal_sentence(refusal),
+    }
+
+
+def refusal_from(row: Mapping[str, Any]) -> Refusal:
+    """A stretch of refusals as the records keep it."""
+    return Refusal(**{**row, "figures": json.loads(row["figures"])})
