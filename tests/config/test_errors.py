@@ -85,9 +85,11 @@ GOLDEN = {
     # senders
     "[senders.alice]\nprofile = 'relay'": "senders.alice: 'alice' is not a sender: write KIND:NAME with "
     "one of the kinds login, uid, script, ip, customer, for example login:alice@example.com or ip:192.0.2.7",
-    "[senders.'ip:192.0.2.0/24']\nprofile = 'relay'": 'senders."ip:192.0.2.0/24": "192.0.2.0/24": '
-    "must be one address (networks stand under [directory.networks])",
-    "[senders.'uid:www']\nprofile = 'relay'": 'senders."uid:www": "www": a uid is a number',
+    "[senders.'ip:192.0.2.0/24']\nprofile = 'relay'": 'senders."ip:192.0.2.0/24": '
+    "'ip:192.0.2.0/24' is not one "
+    "address: write ip:192.0.2.7 or, for IPv6, ip:2001:db8:1:2::/64",
+    "[senders.'uid:www']\nprofile = 'relay'": 'senders."uid:www": '
+    "'uid:www': a uid is a number, for example uid:1033",
     "[senders.'uid:33']": 'senders."uid:33": says nothing: give a profile, recipients, messages or bytes',
     "[senders.'uid:33']\nprofile = 'rely'": 'senders."uid:33".profile: "rely": no such profile; '
     'did you mean "relay"?',

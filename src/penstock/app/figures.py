@@ -46,6 +46,7 @@ def status(service: Service) -> dict[str, Any]:
         "pid": os.getpid(),
         "state": str(service.state.path),
         "policy_file": str(service.settings.file) if service.settings.file else None,
+        "policy_loaded_at": explain.when(service.loaded_at),
         "policy_warnings": list(service.settings.warnings),
         "mode": service.settings.mode,
         "started_at": explain.when(service.started_at),

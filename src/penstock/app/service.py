@@ -16,7 +16,7 @@ import structlog
 from penstock.app import figures, listeners
 from penstock.app.listeners import ListenError
 from penstock.app.state import InUse, StateFolder
-from penstock.config import ConfigError, Settings, load
+from penstock.config import ConfigError, Settings, default_path, load
 from penstock.directory import Chain, Keeping, open_directory
 from penstock.engine import Engine
 from penstock.servers import systemd
@@ -46,7 +46,7 @@ class Service:
         self.settings = settings
         self.clock = clock
         self.serving = False
-        self.started_at = clock()
+        self.started_at = self.loaded_at = clock()
         self.traffic: dict[str, Traffic] = {}
         self._keepers: list[Gatekeeper] = []
         self._servers: list[asyncio.Server] = []
@@ -156,28 +156,39 @@ class Service:
 
     async def _reload(self, asked: Arguments, who: str) -> dict[str, Any]:
         del asked
-        problems = self.reload(who)
+        problems = await self.reload(who)
         if problems:
             raise CommandError("the old policy stays in force:\n" + "\n".join(problems))
-        return {
-            "policy_file": str(self.settings.file or "built-in"),
-            "warnings": list(self.settings.warnings),
-        }
+        settings = self.settings
+        return {"policy_file": str(settings.file or "built-in"), "warnings": list(settings.warnings)}
 
-    def reload(self, who: str) -> list[str]:
-        """Read the policy file again; returns what is wrong with it, and then changes nothing."""
+    async def reload(self, who: str) -> list[str]:
+        """Read the policy file again; returns what is wrong with it, and then changes nothing.
+
+        Listeners, state folder and the directory's database stay as they were at the start.
+        """
+        old = self.settings
         try:
-            new = load(self.settings.file, self.clock())
+            new = await asyncio.to_thread(load, old.file or default_path(), self.clock())
         except ConfigError as error:
             problems = [str(problem) for problem in error.problems]
             log.error("the policy file is wrong: the old policy stays in force", by=who, problems=problems)
             return problems
-        kept = replace(new, listen=self.settings.listen, state=self.settings.state)
-        self.settings = kept
-        self.engine.roster.adopt(kept.policy)
-        self.directory.adopt(kept.directory.logins, kept.directory.networks)
-        log.info("policy reloaded", by=who, file=str(kept.file), mode=kept.mode)
+        if (new.directory.sql, new.directory.command) != (old.directory.sql, old.directory.command):
+            log.warning("the directory's database or command has changed: that takes a restart")
+        self.settings = replace(new, listen=old.listen, state=old.state)
+        self.engine.roster.adopt(new.policy)
+        self.directory.adopt(new.directory.logins, new.directory.networks)
+        self.loaded_at = self.clock()
+        log.info("policy reloaded", by=who, file=str(new.file or "built-in"), mode=new.mode)
         return []
+
+    def hang_up(self) -> None:
+        """SIGHUP: read the policy file again."""
+        self._tasks.append(asyncio.get_running_loop().create_task(self._hang_up()))
+
+    async def _hang_up(self) -> None:
+        await self.reload("SIGHUP")
 
     # --- chores -----------------------------------------------------------------------------
 
@@ -247,7 +258,7 @@ async def _run(service: Service) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await service.open()
-    loop.add_signal_handler(signal.SIGHUP, lambda: service.reload("SIGHUP"))
+    loop.add_signal_handler(signal.SIGHUP, service.hang_up)
     try:
         await stop.wait()
     finally:

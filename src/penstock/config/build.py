@@ -209,23 +209,10 @@ def _senders(
 
 def _sender_key(typed: str, spot: Spot, naming: Naming) -> str:
     try:
-        key = parse_sender(typed, naming)
+        return parse_sender(typed, naming)
     except BadSender as wrong:
         spot.wrong(str(wrong))
         return typed
-    kind, _, name = key.partition(":")
-    if kind == "ip":
-        _check_client(name, spot)
-    elif kind == "uid" and not (name.isascii() and name.isdigit()):
-        spot.wrong(f"{shown(name)}: a uid is a number")
-    return key
-
-
-def _check_client(name: str, spot: Spot) -> None:
-    try:
-        ip_address(name.removesuffix("/64"))
-    except ValueError:
-        spot.wrong(f"{shown(name)}: must be one address (networks stand under [directory.networks])")
 
 
 def _override(

@@ -23,8 +23,8 @@ UNLIMITED = 1 << 60
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _SECONDS |= {"sec": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 7 * 86400}
 _KIB = {"kb": 1, "kib": 1, "mb": 1024, "mib": 1024, "gb": 1024**2, "gib": 1024**2}
-_LIMIT = re.compile(r"\s*([\d_]+)\s*([a-z]*)\s*/\s*(\d*)\s*([a-z]+)\s*", re.IGNORECASE | re.ASCII)
-_DURATION = re.compile(r"\s*(\d+)\s*([a-z]+)\s*", re.IGNORECASE | re.ASCII)
+_LIMIT = re.compile(r"\s*(\d{1,12})\s*([a-z]*)\s*/\s*(\d{0,6})\s*([a-z]+)\s*", re.IGNORECASE | re.ASCII)
+_DURATION = re.compile(r"\s*(\d{1,9})\s*([a-z]+)\s*", re.IGNORECASE | re.ASCII)
 
 
 class BadLimit(ValueError):
@@ -79,7 +79,7 @@ def parse_limit(text: str, unit: Unit, mode: Mode = "enforce") -> Limit:
     per = _SECONDS.get(window_unit.lower())
     if per is None:
         raise BadLimit(f'"{text}": unknown unit "{window_unit}" (s, m, h, d, w)')
-    window = per * int(times or 1)
+    window = per * (int(times) if times else 1)
     if not 1 <= window <= KEEP:
         raise BadLimit(f'"{text}": the window must be between 1 second and {KEEP // 86400} days')
     return Limit(unit, _amount(text, unit, amount, scale.lower()), window, mode)
@@ -90,7 +90,7 @@ def _amount(text: str, unit: Unit, digits: str, scale: str) -> int:
         raise BadLimit(f'"{text}": {unit} are plain numbers (for example "{_example(unit)}")')
     if unit is Unit.BYTES and scale not in _KIB:
         raise BadLimit(f'"{text}": bytes need KB, MB or GB (for example "{_example(unit)}")')
-    amount = int(digits.replace("_", "") or 0) * _KIB.get(scale, 1)
+    amount = int(digits) * _KIB.get(scale, 1)
     if amount > 1 << 30:
         raise BadLimit(f'"{text}": more than {1 << 30} is no limit; leave it out instead')
     return amount

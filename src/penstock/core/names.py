@@ -63,7 +63,8 @@ def ip_key(address: str) -> str:
 def parse_sender(text: str, naming: Naming | None = None) -> str:
     """The canonical key of what a person typed; raises BadSender."""
     kind, colon, name = text.strip().partition(":")
-    if not colon or kind not in KINDS or not name.strip():
+    name = name.strip()
+    if not colon or kind not in KINDS or not name:
         raise BadSender(
             f"{text!r} is not a sender: write KIND:NAME with one of the kinds {', '.join(KINDS)}, "
             "for example login:alice@example.com or ip:192.0.2.7"
@@ -71,8 +72,23 @@ def parse_sender(text: str, naming: Naming | None = None) -> str:
     if kind == "login":
         return login_key(name, naming or Naming())
     if kind == "ip":
-        return ip_key(name.removesuffix("/64"))
-    return f"{kind}:{_bounded(name.strip())}"
+        return _parsed_address(text, name)
+    if kind == "uid" and not (name.isascii() and name.isdigit()):
+        raise BadSender(f"{text!r}: a uid is a number, for example uid:1033")
+    return f"{kind}:{_bounded(name)}"
+
+
+def _parsed_address(text: str, name: str) -> str:
+    """A whole IPv4 address, or an IPv6 address with or without its /64."""
+    address, slash, length = name.partition("/")
+    try:
+        whole = not slash or (ip_address(address).version == 6 and length == "64")
+        ip_address(address)
+    except ValueError:
+        whole = False
+    if not whole:
+        raise BadSender(f"{text!r} is not one address: write ip:192.0.2.7 or, for IPv6, ip:2001:db8:1:2::/64")
+    return ip_key(address)
 
 
 def _bounded(name: str) -> str:

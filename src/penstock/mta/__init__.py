@@ -1,0 +1,1 @@
+"""What is asked of an MTA: to ask us (set-up), and whether it does (checks)."""

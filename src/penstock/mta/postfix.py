@@ -1,0 +1,261 @@
+"""Have Postfix ask us: the exact changes that are still missing in its configuration.
+
+Our entry is written once, as the macro ``penstock_policy`` in main.cf, and the lists call it: so all
+lists have the identical text (Postfix then shares one connection between them), master.cf needs no
+blanks in a value, and address or trial change in one place. RCPT and END-OF-MESSAGE are asked; DATA
+would only cost a further question.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from penstock.mta.endpoint import Endpoint
+from penstock.mta.postconf import Config, Edit, PostfixError, Service
+from penstock.mta.restrictions import (
+    CALLS,
+    END,
+    MACRO,
+    RCPT,
+    STAGES,
+    Entry,
+    ends,
+    find,
+    has_call,
+    items,
+    readable,
+    without,
+    words,
+    written,
+)
+
+Use = Literal["submission", "smarthost"]
+LISTS = (RCPT, END)
+OLDEST = (3, 0)
+
+TRIAL_NOTE = (
+    "Trial: warn_if_reject turns our REJECT and DEFER into warnings in the mail log, but HOLD, DISCARD and "
+    'FILTER take effect all the same. For a trial that touches no mail write mode = "shadow" into '
+    "penstock.toml and set up without --trial."
+)
+MX_NOTE = (
+    "Every client of port 25 is charged, servers of the world that bring mail in as well. If this machine is "
+    "also an MX, give customers another port and use --for submission."
+)
+LOCAL_NOTE = (
+    "Mail handed in by sendmail(1) (cron, PHP's mail()) never passes smtpd: we are not asked about it."
+)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What an operator wants set up. ``also``: further services of master.cf by name, such as ``smtp``."""
+
+    use: Use = "submission"
+    listen: Endpoint = field(default_factory=lambda: Endpoint("127.0.0.1", 10040))
+    trial: bool = False
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The edits still missing, in their order; ``notes`` to know; ``problems`` that forbid to apply it.
+
+    ``places``: the services it is about, and ``main.cf``.
+    """
+
+    edits: tuple[Edit, ...] = ()
+    notes: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+
+    @property
+    def done(self) -> bool:
+        """Set up already."""
+        return not self.edits and not self.problems
+
+
+def plan(config: Config, wish: Wish) -> Plan:
+    """Work out what is missing until Postfix asks us as wished."""
+    require_version(config.version)
+    draft = _Draft(config, wish)
+    places = draft.places()
+    for place in places:
+        draft.place(place)
+    if wish.use == "smarthost":
+        draft.spare_filters()
+    return draft.plan(places)
+
+
+def require_version(version: str) -> None:
+    """PostfixError for a Postfix that cannot be told to go on without us."""
+    numbers = tuple(int(each) for each in re.findall(r"\d+", version)[:2])
+    if numbers < OLDEST:
+        raise PostfixError(
+            f"Postfix {version or 'of unknown version'} is too old: before 3.0 a policy service has no "
+            "default_action, and mail would stop whenever Penstock does.",
+            "Upgrade Postfix.",
+        )
+
+
+def is_submission(service: Service) -> bool:
+    """Port 587 or 465, or another port where this service has SASL logins switched on for itself."""
+    logins = service.options.get("smtpd_sasl_auth_enable") == "yes" and service.port != 25
+    return (service.port in (587, 465) or logins) and not service.reinjects
+
+
+class _Draft:
+    """A plan in the making."""
+
+    def __init__(self, config: Config, wish: Wish) -> None:
+        self.config, self.wish = config, wish
+        self.server = wish.listen.asked(config.queue)
+        self.wanted = written(self.server, wish.trial)
+        macro = config.expanded.get(MACRO, "")
+        self.macro = next((item for item in items(macro) if isinstance(item, Entry)), None)
+        self.stale = macro != self.wanted
+        self.calls = False
+        self.edits: list[Edit] = []
+        self.notes: list[str] = []
+        self.problems: list[str] = []
+
+    def is_ours(self, entry: Entry) -> bool:
+        """Whether an entry asks us: by its context, or by its address."""
+        endpoint = entry.endpoint
+        there = endpoint is not None and endpoint.same(self.wish.listen, self.config.queue)
+        return there or entry.options.get("policy_context", "").startswith("penstock/")
+
+    def places(self) -> list[Service | None]:
+        """Where lists are to call us; None is main.cf."""
+        config, wish = self.config, self.wish
+        named = [each for each in config.services if _named(each, wish.also)]
+        for name in wish.also:
+            if not any(_named(each, (name,)) for each in config.services):
+                self.problems.append(f"master.cf has no SMTP server (smtpd) named {name}.")
+        if wish.use == "smarthost":
+            self.notes.append(MX_NOTE)
+            return [None, *named]
+        found = [each for each in config.services if is_submission(each) or each in named]
+        if not found:
+            self.problems.append(
+                "master.cf has no submission service: no smtpd on port 587 or 465, none with logins of its own. "
+                "Take the # from submission in master.cf, or name the service (--service smtp), or, if customers' "
+                "servers relay through port 25, use --for smarthost."
+            )
+        return list(found)
+
+    def place(self, service: Service | None) -> None:
+        """The edits for one service, or for main.cf."""
+        concerned = (
+            [service] if service else [each for each in self.config.services if RCPT not in each.options]
+        )
+        self.problems += [said for each in concerned if (said := self._unreachable(each))]
+        found = {name: find(self.config.value(service, name), self.is_ours) for name in LISTS}
+        texts = {each.entry.text for each in found.values() if each.entry}
+        for name, seen in found.items():
+            via_macro = bool(seen.entry and self.macro and seen.entry.text == self.macro.text)
+            fine = seen.times == 1 and not seen.behind
+            if fine and via_macro:
+                self.calls = True
+            elif not (fine and seen.entry and self._as_wished(seen.entry) and len(texts) == 1):
+                self._rewrite(service, name, seen.behind)
+
+    def _unreachable(self, service: Service) -> str:
+        """Why a chrooted service cannot see our Unix socket, or nothing."""
+        if not service.chroot or not self.server.startswith("unix:/"):
+            return ""
+        return (
+            f"{service.name} runs chrooted in {self.config.queue} and cannot see {self.wish.listen.path}. Let "
+            f"Penstock listen at unix:{self.config.queue}/penstock/policy.sock, or on 127.0.0.1:10040."
+        )
+
+    def _as_wished(self, entry: Entry) -> bool:
+        endpoint = entry.endpoint
+        there = endpoint is not None and endpoint.same(self.wish.listen, self.config.queue)
+        return there and entry.good and entry.trial == self.wish.trial
+
+    def _rewrite(self, service: Service | None, name: str, behind: str) -> None:
+        """Call the macro first; what the list said before comes after it."""
+        old = self.config.written(service, name)
+        if has_call(old) and self._well_placed(old) and self.macro is not None:
+            self.calls = True
+            return
+        where = service.name if service else "main.cf"
+        if behind:
+            self.notes.append(
+                f"{where}: {name} asks us only after {behind}: nobody whom that permits is limited. Moved to the front."
+            )
+        if any(word.startswith("{") for word in words(old)):
+            self.problems.append(
+                f"{where}: {name} has braces around a whole word list; smtpd cannot read that."
+            )
+        rest = without(old, self.is_ours)
+        self.calls = True
+        why = self._why(service, name)
+        if service is None:
+            kept = old if rest == words(old) else readable(rest)
+            value = ", ".join(each for each in (f"${MACRO}", kept) if each)
+            self.edits.append(Edit(name, value, why))
+        else:
+            value = ",".join([f"${MACRO}", *self._packed(service, name, rest)])
+            self.edits.append(Edit(f"{service.name}/{name}", value, why))
+
+    def _well_placed(self, value: str) -> bool:
+        """The list as written calls the macro once, asks us in no other way, and permits nobody before."""
+        before, calls = words(value), [word for word in words(value) if word in CALLS]
+        others = any(isinstance(item, Entry) and self.is_ours(item) for item in items(value))
+        return len(calls) == 1 and not others and not any(map(ends, before[: before.index(calls[0])]))
+
+    def _why(self, service: Service | None, name: str) -> str:
+        where = service.name if service else "main.cf"
+        if name == END:
+            return f"{where}: ask at END-OF-MESSAGE, when it is known how many recipients were really taken"
+        inherits = service is not None and RCPT not in service.options and self.config.main.get(RCPT)
+        copied = (
+            "; the rest is a copy of main.cf's list, which no longer reaches this service" if inherits else ""
+        )
+        return f"{where}: ask about each recipient, before anything permits it{copied}"
+
+    def _packed(self, service: Service, name: str, rest: Sequence[str]) -> list[str]:
+        """Words that master.cf can hold: without blanks; else they go to a macro of main.cf."""
+        if not any(re.search(r"\s", word) for word in rest):
+            return list(rest)
+        macro = "penstock_" + re.sub(r"\W+", "_", f"{service.name} {STAGES[name]}").strip("_").lower()
+        why = f"the restrictions that {service.name} had: master.cf cannot hold their blanks"
+        self.edits.append(Edit(macro, readable(rest), why))
+        return [f"${macro}"]
+
+    def spare_filters(self) -> None:
+        """Keep services that take mail back from a content filter out of main.cf's new lists."""
+        for service in self.config.services:
+            for name in LISTS if service.reinjects else ():
+                if name not in service.options:
+                    rest = self._packed(service, name, without(self.config.written(None, name), self.is_ours))
+                    why = f"{service.name} takes mail back from a filter: do not count it a second time"
+                    self.edits.append(Edit(f"{service.name}/{name}", ",".join(rest), why))
+
+    def plan(self, places: Sequence[Service | None]) -> Plan:
+        """What has come together."""
+        if self.calls and self.stale:
+            why = "our entry, once for all lists; if Penstock is away, mail goes on (default_action=DUNNO)"
+            self.edits.insert(0, Edit(MACRO, self.wanted, why))
+        self.notes += [TRIAL_NOTE] if self.wish.trial else []
+        self.notes += list(self._untouched(places))
+        names = tuple(each.name if each else "main.cf" for each in places)
+        return Plan(tuple(self.edits), (*self.notes, LOCAL_NOTE), tuple(self.problems), names)
+
+    def _untouched(self, places: Sequence[Service | None]) -> Iterator[str]:
+        """Services that take mail for others, and are not part of this set-up."""
+        if self.wish.use != "smarthost":
+            return
+        for service in self.config.services:
+            own = RCPT in service.options and service not in places and not service.reinjects
+            if own and not find(self.config.value(service, RCPT), self.is_ours).entry:
+                yield f"{service.name} has restrictions of its own and does not ask us: see --for submission."
+
+
+def _named(service: Service, names: Sequence[str]) -> bool:
+    return service.name in names or service.name.rpartition("/")[0] in names
