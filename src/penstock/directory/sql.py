@@ -5,8 +5,9 @@ parts), ``:key`` (``kind:name``). Only logins are asked for, unless the query me
 other kinds the login parameters are NULL. The first row counts; see ``entries`` for its columns.
 
 A connection is kept for a minute at most, so a database that moved, or a SQLite file that was
-replaced, is found. A connection that turns out dead is replaced at once. What still fails on a
-fresh connection is the key's fault if the database answers ``SELECT 1``, else the database is down.
+replaced, is found. After a failure the database is asked ``SELECT 1`` on a fresh connection. Without
+an answer, or when the time limit has passed, it is down. With one, the key is tried once more; what
+fails then is the key's fault, or the query's.
 A query that was given up may go on in the server; give its account a statement timeout.
 """
 
@@ -78,24 +79,17 @@ class SqlAsker:
         return {name: values[name] for name in self._names}
 
     def _row(self, values: Values) -> dict[str, object] | None:
-        reused = self._freshen()
+        if time.monotonic() - self._connected_at >= KEPT:
+            self._line.hang_up()
         try:
             return self._select(values)
         except Exception as error:
             self._blame(error)
-            if not reused:
-                raise LookupFailed(_said(error)) from error
-        try:
+        try:  # the connection has just proven well, so now it is the key or the query
             return self._select(values)
         except Exception as error:
             self._blame(error)
             raise LookupFailed(_said(error)) from error
-
-    def _freshen(self) -> bool:
-        """Hang up when the connection is old; whether one is left that has served before."""
-        if time.monotonic() - self._connected_at >= KEPT:
-            self._line.hang_up()
-        return self._line.is_up
 
     def _select(self, values: Values) -> dict[str, object] | None:
         if not self._line.is_up:

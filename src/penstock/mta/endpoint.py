@@ -1,4 +1,4 @@
-"""Where a policy service is asked: as an operator writes it, as Postfix writes it, whether both mean the same."""
+"""Where a policy service is asked: as operators write it, as Postfix does, and whether both mean the same."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Endpoint:
 
     @classmethod
     def parse(cls, text: str) -> Endpoint:
-        """From ``HOST:PORT``, ``[IPV6]:PORT`` or ``unix:PATH``, ``inet:`` before it or not; else ValueError."""
+        """From ``HOST:PORT``, ``[IPV6]:PORT`` ``unix:PATH``, ``inet:`` before or not; or ValueError."""
         if text.startswith("unix:") and re.fullmatch(r"[^\s,{}$]+", text[5:]):
             return cls(path=text[5:])
         found = _INET.fullmatch(text)

@@ -21,11 +21,12 @@ from penstock.mta.restrictions import (
     MACRO,
     RCPT,
     STAGES,
+    TRIAL,
     Entry,
     ends,
     find,
-    has_call,
     items,
+    ours_at,
     readable,
     without,
     words,
@@ -71,6 +72,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
+    listen: Endpoint = field(default_factory=Endpoint)
 
     @property
     def done(self) -> bool:
@@ -112,6 +114,7 @@ class _Draft:
 
     def __init__(self, config: Config, wish: Wish) -> None:
         self.config, self.wish = config, wish
+        self.is_ours = ours_at(wish.listen, config.queue)
         self.server = wish.listen.asked(config.queue)
         self.wanted = written(self.server, wish.trial)
         macro = config.expanded.get(MACRO, "")
@@ -121,12 +124,6 @@ class _Draft:
         self.edits: list[Edit] = []
         self.notes: list[str] = []
         self.problems: list[str] = []
-
-    def is_ours(self, entry: Entry) -> bool:
-        """Whether an entry asks us: by its context, or by its address."""
-        endpoint = entry.endpoint
-        there = endpoint is not None and endpoint.same(self.wish.listen, self.config.queue)
-        return there or entry.options.get("policy_context", "").startswith("penstock/")
 
     def places(self) -> list[Service | None]:
         """Where lists are to call us; None is main.cf."""
@@ -141,9 +138,9 @@ class _Draft:
         found = [each for each in config.services if is_submission(each) or each in named]
         if not found:
             self.problems.append(
-                "master.cf has no submission service: no smtpd on port 587 or 465, none with logins of its own. "
-                "Take the # from submission in master.cf, or name the service (--service smtp), or, if customers' "
-                "servers relay through port 25, use --for smarthost."
+                "master.cf has no submission service: no smtpd on port 587 or 465, none with logins of its "
+                "own. Take the # from submission in master.cf, or name the service (--service smtp), or, if "
+                "customers' servers relay through port 25, use --for smarthost."
             )
         return list(found)
 
@@ -156,7 +153,7 @@ class _Draft:
         found = {name: find(self.config.value(service, name), self.is_ours) for name in LISTS}
         texts = {each.entry.text for each in found.values() if each.entry}
         for name, seen in found.items():
-            via_macro = bool(seen.entry and self.macro and seen.entry.text == self.macro.text)
+            via_macro = seen.entry is not None and seen.entry == self.macro
             fine = seen.times == 1 and not seen.behind
             if fine and via_macro:
                 self.calls = True
@@ -168,8 +165,8 @@ class _Draft:
         if not service.chroot or not self.server.startswith("unix:/"):
             return ""
         return (
-            f"{service.name} runs chrooted in {self.config.queue} and cannot see {self.wish.listen.path}. Let "
-            f"Penstock listen at unix:{self.config.queue}/penstock/policy.sock, or on 127.0.0.1:10040."
+            f"{service.name} runs chrooted in {self.config.queue} and cannot see {self.wish.listen.path}. "
+            f"Let Penstock listen at unix:{self.config.queue}/penstock/policy.sock, or on 127.0.0.1:10040."
         )
 
     def _as_wished(self, entry: Entry) -> bool:
@@ -180,13 +177,14 @@ class _Draft:
     def _rewrite(self, service: Service | None, name: str, behind: str) -> None:
         """Call the macro first; what the list said before comes after it."""
         old = self.config.written(service, name)
-        if has_call(old) and self._well_placed(old) and self.macro is not None:
+        if self._well_placed(old):
             self.calls = True
             return
         where = service.name if service else "main.cf"
         if behind:
             self.notes.append(
-                f"{where}: {name} asks us only after {behind}: nobody whom that permits is limited. Moved to the front."
+                f"{where}: {name} asks us only after {behind}: nobody whom that permits is limited. "
+                "It is to come first."
             )
         if any(word.startswith("{") for word in words(old)):
             self.problems.append(
@@ -205,9 +203,12 @@ class _Draft:
 
     def _well_placed(self, value: str) -> bool:
         """The list as written calls the macro once, asks us in no other way, and permits nobody before."""
-        before, calls = words(value), [word for word in words(value) if word in CALLS]
-        others = any(isinstance(item, Entry) and self.is_ours(item) for item in items(value))
-        return len(calls) == 1 and not others and not any(map(ends, before[: before.index(calls[0])]))
+        found = list(items(value))
+        calls = [i for i, item in enumerate(found) if item in CALLS]
+        if len(calls) != 1 or any(isinstance(item, Entry) and self.is_ours(item) for item in found):
+            return False
+        before = [item for item in found[: calls[0]] if isinstance(item, str)]
+        return not any(map(ends, before)) and before[-1:] != [TRIAL]
 
     def _why(self, service: Service | None, name: str) -> str:
         where = service.name if service else "main.cf"
@@ -245,16 +246,22 @@ class _Draft:
         self.notes += [TRIAL_NOTE] if self.wish.trial else []
         self.notes += list(self._untouched(places))
         names = tuple(each.name if each else "main.cf" for each in places)
-        return Plan(tuple(self.edits), (*self.notes, LOCAL_NOTE), tuple(self.problems), names)
+        return Plan(
+            tuple(self.edits), (*self.notes, LOCAL_NOTE), tuple(self.problems), names, self.wish.listen
+        )
 
     def _untouched(self, places: Sequence[Service | None]) -> Iterator[str]:
         """Services that take mail for others, and are not part of this set-up."""
-        if self.wish.use != "smarthost":
-            return
+        smarthost = self.wish.use == "smarthost"
         for service in self.config.services:
-            own = RCPT in service.options and service not in places and not service.reinjects
-            if own and not find(self.config.value(service, RCPT), self.is_ours).entry:
+            silent = not find(self.config.value(service, RCPT), self.is_ours).entry
+            if service in places or service.reinjects or not silent:
+                continue
+            if smarthost and RCPT in service.options:
                 yield f"{service.name} has restrictions of its own and does not ask us: see --for submission."
+            elif not smarthost and self.config.yes(service, "smtpd_sasl_auth_enable"):
+                name = service.name.rpartition("/")[0]
+                yield f"{service.name} takes logins too and does not ask us: add --service {name}"
 
 
 def _named(service: Service, names: Sequence[str]) -> bool:

@@ -11,15 +11,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from penstock.mta.postconf import Config, Edit, Postfix, PostfixError
 from penstock.mta.postfix import LISTS, Plan
-from penstock.mta.restrictions import DATA, MACRO, Entry, has_call, readable, without, words
+from penstock.mta.restrictions import (
+    DATA,
+    MACRO,
+    IsOurs,
+    has_call,
+    ours_at,
+    readable,
+    says_ours,
+    without,
+    words,
+)
 
 FILES = ("main.cf", "master.cf")
 JOURNAL = "penstock-setup.json"
@@ -56,6 +67,8 @@ def apply(postfix: Postfix, plan: Plan, stamp: str) -> Applied:
     ``stamp`` names the copies, as ``20240131-235959``.
     """
     require_root()
+    if plan.problems:
+        raise PostfixError(plan.problems[0])
     folder = postfix.folder
     _refuse_links(folder)
     postfix.check()
@@ -63,7 +76,7 @@ def apply(postfix: Postfix, plan: Plan, stamp: str) -> Applied:
     backups = _save(folder, stamp)
     try:
         _run(postfix, plan.edits)
-        _compare(before, postfix.read())
+        _compare(before, postfix.read(), ours_at(plan.listen, before.queue))
         postfix.check()
         reloaded = postfix.reload()
     except (PostfixError, OSError) as error:
@@ -80,7 +93,9 @@ def undo(postfix: Postfix) -> Undone:
     folder = postfix.folder
     _refuse_links(folder)
     steps = _journal(folder)
-    exact, edits = True, []
+    exact, edits = bool(steps), []
+    if not steps and not (edits := _take_back(postfix, [])):
+        raise PostfixError("Nothing to take back: Postfix's configuration has nothing of ours.")
     while steps:
         step = steps.pop()
         if exact and _hashes(folder) == step["after"] and _has_copies(folder, step):
@@ -88,10 +103,7 @@ def undo(postfix: Postfix) -> Undone:
         else:
             exact = False
             edits += _take_back(postfix, step["edits"])
-    if not edits and (left := _take_back(postfix, [])):
-        exact, edits = False, left
-    if exact and not (folder / JOURNAL).exists():
-        raise PostfixError("Nothing to take back: Postfix's configuration has nothing of ours.")
+    postfix.check()
     (folder / JOURNAL).unlink(missing_ok=True)
     return Undone(exact, tuple(edits), postfix.reload())
 
@@ -110,8 +122,8 @@ def _run(postfix: Postfix, edits: Sequence[Edit]) -> None:
         postfix.postconf(*edit.arguments())
 
 
-def _compare(before: Config, after: Config) -> None:
-    """Make sure that nothing but our entry has changed in any list, and that postconf has no new complaint."""
+def _compare(before: Config, after: Config, is_ours: IsOurs) -> None:
+    """Make sure that only our entry has changed in any list, and that postconf has no new complaint."""
     new = [each for each in after.warnings if each not in before.warnings and MACRO not in each]
     if new:
         raise PostfixError(f"postconf complains after the change: {new[0]}")
@@ -119,15 +131,10 @@ def _compare(before: Config, after: Config) -> None:
     for service in after.services:
         for name in LISTS:
             was = before.value(old[service.name], name)
-            if without(was, _told) != without(after.value(service, name), _told):
+            if without(was, is_ours) != without(after.value(service, name), is_ours):
                 raise PostfixError(
                     f"{service.name}: {name} would lose or gain a restriction that is not ours."
                 )
-
-
-def _told(entry: Entry) -> bool:
-    """Ours, by what it says of itself or by its lack of any option to tell."""
-    return not entry.options or entry.options.get("policy_context", "").startswith("penstock/")
 
 
 def _reload_quietly(postfix: Postfix) -> None:
@@ -194,7 +201,7 @@ def _before(config: Config, edit: Edit) -> str | None:
     """What the edited place said itself, or None if it said nothing (an inherited or built-in value)."""
     service, _, name = edit.name.rpartition("/")
     if not edit.in_master:
-        return config.main.get(name)
+        return config.main.get(name) or None
     return next((each.options.get(name) for each in config.services if each.name == service), None)
 
 
@@ -230,23 +237,18 @@ def _lists(config: Config) -> dict[str, str]:
 
 def _reverse(name: str, now: str, record: Mapping[str, Any] | None, main: Mapping[str, str]) -> Edit | None:
     """The edit that takes us out of one list; None if it has nothing of ours."""
-    ours = _in_context
     if record and record["value"] == now and _fits(name, record["before"]):
         return Edit(name, record["before"], "as it was before")
-    if not has_call(now) and without(now, ours) == words(now):
+    if not has_call(now) and without(now, says_ours) == words(now):
         return None
-    rest = without(now, ours)
-    shared = without(main.get(name.rpartition("/")[2], ""), ours)
+    rest = without(now, says_ours)
+    shared = without(main.get(name.rpartition("/")[2], ""), says_ours)
     if "/" in name:
         same = rest == shared
         return Edit(
             name, None if same else ",".join(rest), "as main.cf has it" if same else "without our entry"
         )
     return Edit(name, readable(rest) if rest else None, "without our entry")
-
-
-def _in_context(entry: Entry) -> bool:
-    return entry.options.get("policy_context", "").startswith("penstock/")
 
 
 def _fits(name: str, value: str | None) -> bool:
@@ -259,7 +261,4 @@ def _unused_macros(postfix: Postfix) -> list[str]:
     text = (postfix.folder / "main.cf").read_text(errors="replace")
     lines = (line.partition("=")[0].strip() for line in text.splitlines() if line.startswith("penstock_"))
     both = text + (postfix.folder / "master.cf").read_text(errors="replace")
-    called: Callable[[str], bool] = lambda name: any(
-        f"{sign}{name}{end}" in both for sign, end in (("$", ""), ("${", "}"), ("$(", ")"))
-    )
-    return [name for name in lines if not called(name)]
+    return [name for name in lines if not re.search(rf"\$[{{(]?{re.escape(name)}\b", both)]

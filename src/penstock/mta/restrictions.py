@@ -116,6 +116,21 @@ class Found:
     times: int = 0
 
 
+def ours_at(listen: Endpoint, queue: str) -> IsOurs:
+    """Whether an entry asks us: by its context, or because it asks at this address."""
+
+    def is_ours(entry: Entry) -> bool:
+        endpoint = entry.endpoint
+        return says_ours(entry) or (endpoint is not None and endpoint.same(listen, queue))
+
+    return is_ours
+
+
+def says_ours(entry: Entry) -> bool:
+    """Whether an entry asks us by what it says itself."""
+    return entry.options.get("policy_context", "").startswith("penstock/")
+
+
 def find(value: str, is_ours: IsOurs) -> Found:
     """Look for our entry in a list whose macros are expanded."""
     behind, maybe, entry, times = "", [], None, 0

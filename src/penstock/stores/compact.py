@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import os
 import sys
-from array import array
 from pathlib import Path
 from typing import Final
 
 from penstock.core.ledger import Ledger
 from penstock.stores import countfile
-from penstock.stores.recovery import replay
+from penstock.stores.recovery import add_rows, read_segment
+
+FEW: Final = 16
+"""Entries that are not worth coarsening."""
 
 FORGET: Final = 400 * 86400
 """Seconds since its last count after which a sender is forgotten altogether."""
@@ -30,7 +32,7 @@ def compact(folder: Path, upto: int) -> None:
     problems: list[str] = []
     for number, path in segments:
         if number > base:
-            replay(path, lambda key, first: changes.setdefault(key, Additions(first)), problems)
+            read_segment(path, lambda key, first, row: _gather(changes, key, first, row), problems)
     for problem in problems:
         print(problem, file=sys.stderr)
     target = countfile.snapshot_path(folder, upto)
@@ -49,30 +51,36 @@ def compact(folder: Path, upto: int) -> None:
 
 
 class Additions:
-    """What the segments add to one sender, in order: a refund may meet its charge only in the
-    old snapshot."""
+    """Rows of one sender in their order: a refund may meet its charge only in the old snapshot."""
+
+    __slots__ = ("first_seen", "rows")
 
     def __init__(self, first_seen: int) -> None:
         self.first_seen = first_seen
-        self.newest = 0
-        self._rows = array("q")
+        self.rows = bytearray()
 
-    def add(self, counter: int, at: int, n: int) -> None:
-        """One row."""
-        self.newest = max(self.newest, at)
-        self._rows.extend((counter, at, n))
+    def newest(self) -> int:
+        """Second of the latest row."""
+        return max(second for second, _, _ in countfile.counts(bytes(self.rows)))
 
     def apply(self, packed: bytes, now: int) -> bytes:
         """The packed ledger with the rows added."""
         ledger = Ledger(packed)
-        for i in range(0, len(self._rows), 3):
-            ledger.add(*self._rows[i : i + 3])
-        ledger.coarsen(now)
+        add_rows(ledger, bytes(self.rows))
+        if len(ledger) > FEW:
+            ledger.coarsen(now)
         return ledger.pack()
 
 
+def _gather(changes: dict[str, Additions], key: str, first_seen: int, row: bytes) -> None:
+    found = changes.get(key)
+    if found is None:
+        found = changes[key] = Additions(first_seen)
+    found.rows += row
+
+
 def _merge(old: Path | None, changes: dict[str, Additions], writer: countfile.SnapshotWriter) -> None:
-    newest = max((additions.newest for additions in changes.values()), default=0)
+    newest = max((additions.newest() for additions in changes.values()), default=0)
     if old is not None:
         with old.open("rb") as file:
             for _, payload, _ in countfile.blocks(file):

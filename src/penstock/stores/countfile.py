@@ -26,9 +26,14 @@ SENDERS: Final = b"PSS1"
 END: Final = b"PSE1"
 
 ROW_INTS: Final = 4
+ROW_BYTES: Final = 12
+"""Of a row without the sender's number."""
+
 LONGEST_PAYLOAD: Final = 64 << 20
 
 _HEAD: Final = struct.Struct("<4sII")
+_ROW: Final = struct.Struct("<4I")
+_COUNT: Final = struct.Struct("<3I")
 _DEFINITION: Final = struct.Struct("<IIH")
 _SENDER: Final = struct.Struct("<IHH")
 _SNAPSHOT_BLOCK: Final = 1 << 18
@@ -81,13 +86,18 @@ def pack_rows(rows: Iterable[int]) -> bytes:
     return packed.tobytes()
 
 
-def rows(payload: bytes) -> array[int]:
-    """The flat integers of a block of rows."""
+def rows(payload: bytes) -> Iterator[tuple[int, int]]:
+    """(sender's number, offset of the rest of the row) of each row in a block."""
     found = array("I")
-    found.frombytes(payload[: len(payload) // (4 * ROW_INTS) * 4 * ROW_INTS])
+    found.frombytes(payload[: len(payload) // _ROW.size * _ROW.size])
     if _SWAP:
         found.byteswap()
-    return found
+    return zip(found[::ROW_INTS], range(4, len(payload), _ROW.size), strict=False)
+
+
+def counts(rows: bytes) -> Iterator[tuple[int, int, int]]:
+    """(second, what, n modulo 2**32) of a sender's rows, each without the sender's number."""
+    return _COUNT.iter_unpack(rows)
 
 
 def pack_sender(first_seen: int, key: str, ledger: bytes) -> bytes:

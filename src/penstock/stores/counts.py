@@ -43,7 +43,7 @@ class CountLog:
 
     def __init__(self, folder: Path, recovery: Recovery) -> None:
         self._folder = folder
-        self._recalled = recovery.senders
+        self._recovery = recovery
         self._segment = recovery.last
         self._rows: list[int] = []
         self._defined: list[bytes] = []
@@ -81,12 +81,11 @@ class CountLog:
 
     def recall(self, key: str) -> tuple[int, bytes] | None:
         """(first seen, packed ledger) of a sender known from earlier runs; handed over once."""
-        packed = self._recalled.pop(key, None)
-        return None if packed is None else (int.from_bytes(packed[:4], "little"), packed[4:])
+        return self._recovery.recall(key)
 
     def sleeping(self) -> dict[str, bytes]:
         """Senders of earlier runs that nobody has needed yet: key → first seen + packed ledger."""
-        return self._recalled
+        return self._recovery.senders
 
     def _define(self, sender: Sender) -> None:
         sender.log_segment = self._segment

@@ -1,7 +1,9 @@
 """Reading the counts back at start: the newest whole snapshot, then the segments after it.
 
-What cannot be read is cut, reported and survived: a torn tail is what a kill in the middle of
-a write leaves; anything worse is named with the file and the place, and kept beside the data.
+A million senders must be back in seconds, so nothing is unpacked that nobody has asked for: the
+rows of a sender are kept as they stand in the segment and added to its ledger when it is
+recalled. What cannot be read is cut, reported and survived: a torn tail is what a kill in the
+middle of a write leaves; anything worse is named with the file and the place.
 """
 
 from __future__ import annotations
@@ -9,62 +11,78 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from penstock.core.ledger import Counter, Ledger
 from penstock.stores import countfile
 
-_NEGATIVE = 1 << 31
-_MESSAGES = int(Counter.MESSAGES)
+MOST_PENDING: Final = 32 * countfile.ROW_BYTES
+"""Bytes of rows after which they are added up: bounds what a busy sender costs at start."""
 
-Recalled = dict[str, bytes]
-"""Key → first seen (4 bytes, little-endian) + packed ledger."""
+_NEGATIVE: Final = 1 << 31
+_MESSAGES: Final = int(Counter.MESSAGES)
+
+
+class Addable(Protocol):
+    """Whatever takes the counts of one sender."""
+
+    def add(self, counter: int, at: int, n: int) -> None:
+        """One count."""
+        ...
 
 
 @dataclass
 class Recovery:
-    """What was found. ``last``: number of the newest segment or snapshot, 0 when none."""
+    """What was found. ``last``: number of the newest segment or snapshot, 0 when none.
 
-    senders: Recalled = field(default_factory=dict)
+    ``senders``: key → first seen (4 bytes, little-endian) + packed ledger; ``pending``: key →
+    rows of the segments that are still to be added to it.
+    """
+
+    senders: dict[str, bytes] = field(default_factory=dict)
+    pending: dict[str, bytes] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     last: int = 0
     rows: int = 0
+
+    def recall(self, key: str) -> tuple[int, bytes] | None:
+        """(first seen, packed ledger) of a sender, handed over once."""
+        packed = self.senders.pop(key, None)
+        if packed is None:
+            return None
+        rows = self.pending.pop(key, b"")
+        ledger = _added(packed[4:], rows) if rows else packed[4:]
+        return int.from_bytes(packed[:4], "little"), ledger
+
+    def put(self, key: str, first_seen: int, row: bytes) -> None:
+        """One row of a segment."""
+        pending = self.pending.get(key)
+        if pending is None:
+            self.pending[key] = row
+            if key not in self.senders:
+                self.senders[key] = first_seen.to_bytes(4, "little")
+        elif len(pending) < MOST_PENDING:
+            self.pending[key] = pending + row
+        else:
+            packed = self.senders[key]
+            self.senders[key] = packed[:4] + _added(packed[4:], pending + row)
+            del self.pending[key]
 
 
 def recover(folder: Path) -> Recovery:
     """All counts in a folder; never fails for what a file contains."""
     found = Recovery()
     base = _load_snapshot(folder, found)
-    touched: dict[str, tuple[bytes, Ledger]] = {}
     for number, path in countfile.segments(folder):
         found.last = max(found.last, number)
         if number > base:
-            found.rows += replay(path, _Ledgers(found.senders, touched).open, found.problems)
-    for key, (first_seen, ledger) in touched.items():
-        found.senders[key] = first_seen + ledger.pack()
+            found.rows += read_segment(path, found.put, found.problems)
     return found
-
-
-class _Ledgers:
-    """Ledgers of the senders that a segment touches, unpacked once."""
-
-    def __init__(self, packed: Recalled, touched: dict[str, tuple[bytes, Ledger]]) -> None:
-        self._packed = packed
-        self._touched = touched
-
-    def open(self, key: str, first_seen: int) -> Ledger:
-        found = self._touched.get(key)
-        if found is None:
-            packed = self._packed.get(key)
-            if packed is None:
-                packed = first_seen.to_bytes(4, "little")
-            found = self._touched[key] = (packed[:4], Ledger(packed[4:]))
-        return found[1]
 
 
 def _load_snapshot(folder: Path, found: Recovery) -> int:
     """The newest complete snapshot; a damaged one is read as far as it goes if none is whole."""
-    best: tuple[int, Recalled] = (0, {})
+    best: tuple[int, dict[str, bytes]] = (0, {})
     for number, path in reversed(countfile.snapshots(folder)):
         found.last = max(found.last, number)
         senders, complete = read_snapshot(path)
@@ -80,9 +98,9 @@ def _load_snapshot(folder: Path, found: Recovery) -> int:
     return best[0]
 
 
-def read_snapshot(path: Path) -> tuple[Recalled, bool]:
+def read_snapshot(path: Path) -> tuple[dict[str, bytes], bool]:
     """Senders of a snapshot and whether it is complete."""
-    senders: Recalled = {}
+    senders: dict[str, bytes] = {}
     with path.open("rb") as file:
         for magic, payload, _ in countfile.blocks(file):
             if magic == countfile.END:
@@ -91,41 +109,48 @@ def read_snapshot(path: Path) -> tuple[Recalled, bool]:
     return senders, False
 
 
-class Addable(Protocol):
-    """Whatever takes the rows of one sender."""
+def read_segment(path: Path, put: Callable[[str, int, bytes], None], problems: list[str]) -> int:
+    """Hand every row to ``put(key, first seen, row)``; returns how many there were.
 
-    def add(self, counter: int, at: int, n: int) -> None:
-        """One row."""
-        ...
-
-
-def replay(path: Path, ledger: Callable[[str, int], Addable], problems: list[str]) -> int:
-    """Add a segment's rows to ledgers; returns how many. Cuts what does not prove itself."""
-    ledgers: dict[int, Addable] = {}
+    What does not prove itself is cut and named in ``problems``.
+    """
+    names: dict[int, tuple[str, int]] = {}
     count = end = 0
     with path.open("rb") as file:
         for magic, payload, offset in countfile.blocks(file):
             end = offset
             if magic == countfile.DEFINITIONS:
                 for number, first_seen, key in countfile.definitions(payload):
-                    ledgers[number] = ledger(key, first_seen)
+                    names[number] = key, first_seen
             else:
-                count += _apply(payload, ledgers)
+                count += _hand_over(payload, names, put)
     size = path.stat().st_size
     if end < size:
         problems.append(f"{path.name}: {size - end} bytes at offset {end} are torn or corrupt and left out")
     return count
 
 
-def _apply(payload: bytes, ledgers: dict[int, Addable]) -> int:
-    flat = countfile.rows(payload)
+def _hand_over(
+    payload: bytes, names: dict[int, tuple[str, int]], put: Callable[[str, int, bytes], None]
+) -> int:
     count = 0
-    for i in range(0, len(flat), countfile.ROW_INTS):
-        ledger = ledgers.get(flat[i])
-        if ledger is not None:
-            second, what, n = flat[i + 1 : i + 4]
-            ledger.add(what & 255, second, n if n < _NEGATIVE else n - 2 * _NEGATIVE)
-            if what > 255:
-                ledger.add(_MESSAGES, second, what >> 8)
+    for number, at in countfile.rows(payload):
+        name = names.get(number)
+        if name is not None:
+            put(name[0], name[1], payload[at : at + countfile.ROW_BYTES])
             count += 1
     return count
+
+
+def _added(packed: bytes, rows: bytes) -> bytes:
+    ledger = Ledger(packed)
+    add_rows(ledger, rows)
+    return ledger.pack()
+
+
+def add_rows(ledger: Addable, rows: bytes) -> None:
+    """Add the counts of a sender's rows, in their order."""
+    for second, what, n in countfile.counts(rows):
+        ledger.add(what & 255, second, n if n < _NEGATIVE else n - 2 * _NEGATIVE)
+        if what > 255:
+            ledger.add(_MESSAGES, second, what >> 8)

@@ -1,0 +1,203 @@
+"""``penstock setup``: have the mail server ask us."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from penstock.mta.postconf import Config, Edit, Postfix, PostfixError
+    from penstock.mta.postfix import Plan, Use, Wish
+    from penstock.mta.postfix_apply import Applied, Undone
+
+SLOW = "Start Penstock first: until it answers, each question costs a second, then mail goes on."
+
+
+@click.group()
+def setup() -> None:
+    """Have the mail server ask Penstock."""
+
+
+@setup.command()
+@click.option(
+    "--for",
+    "use",
+    type=click.Choice(["submission", "smarthost"]),
+    default="submission",
+    show_default=True,
+    help="submission: customers log in (ports 587, 465). smarthost: their servers relay through port 25.",
+)
+@click.option("--listen", default="127.0.0.1:10040", show_default=True, help="Where Penstock listens.")
+@click.option(
+    "--config-dir", type=click.Path(path_type=Path), help="Postfix's folder, if not its own default."
+)
+@click.option("--service", "also", multiple=True, metavar="NAME", help="Also this SMTP server, such as smtp.")
+@click.option("--trial", is_flag=True, help="Only warn (warn_if_reject); HOLD and DISCARD act all the same.")
+@click.option("--apply", "do_apply", is_flag=True, help="Do it: save copies, change, check, reload.")
+@click.option("--undo", "do_undo", is_flag=True, help="Take it back.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def postfix(
+    use: Use,
+    listen: str,
+    config_dir: Path | None,
+    also: tuple[str, ...],
+    trial: bool,
+    do_apply: bool,
+    do_undo: bool,
+    as_json: bool,
+) -> None:
+    """Print what Postfix needs to ask Penstock, line by line; with --apply, do it.
+
+    Mail goes on if Penstock is away: default_action=DUNNO. A trial that touches no mail is
+    mode = "shadow" in penstock.toml; --trial is Postfix's own and does not shadow HOLD and DISCARD.
+    """
+    from penstock.mta.endpoint import Endpoint
+    from penstock.mta.postconf import Postfix, PostfixError
+    from penstock.mta.postfix import Wish
+
+    if do_apply and do_undo:
+        raise click.UsageError("--apply and --undo exclude each other")
+    try:
+        wish = Wish(use, Endpoint.parse(listen), trial, also)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--listen") from None
+    server = Postfix(config_dir)
+    try:
+        _undo(server, as_json) if do_undo else _set_up(server, wish, do_apply, as_json)
+    except PostfixError as error:
+        _fail(error, as_json)
+
+
+def _set_up(server: Postfix, wish: Wish, do_apply: bool, as_json: bool) -> None:
+    from penstock.mta.postfix import plan, require_version
+    from penstock.mta.postfix_apply import apply, require_root
+
+    if do_apply:
+        require_root()
+    require_version(server.version())
+    config = server.read()
+    found = plan(config, wish)
+    done = None
+    if do_apply and found.edits and not found.problems:
+        done = apply(server, found, datetime.now().strftime("%Y%m%d-%H%M%S"))
+    answers = wish.listen.answers(config.queue)
+    if as_json:
+        _print_json(_document(server, config, wish, found, done) | {"answers": answers})
+    else:
+        _tell(server, config, wish, found, done)
+        if not answers:
+            _paragraph(f"Note: nothing answers at {wish.listen} now. {SLOW}")
+    raise SystemExit(1 if found.problems else 0)
+
+
+def _tell(server: Postfix, config: Config, wish: Wish, found: Plan, done: Applied | None) -> None:
+    where = ", ".join(found.places) or "nothing"
+    click.echo(f"# Postfix {config.version} in {server.folder}, for {wish.use}: {where}")
+    for problem in found.problems:
+        _paragraph(f"Problem: {problem}")
+    if found.done:
+        click.echo(f"Set up already: Postfix asks {wish.listen} before anything permits. Nothing to change.")
+    for edit in found.edits:
+        _tell_edit(server, edit)
+    if found.edits and done is None:
+        _tell_reload(server)
+    for note in found.notes:
+        _paragraph(f"Note: {note}")
+    if done is not None:
+        _tell_applied(done)
+    elif found.edits and not found.problems:
+        click.echo("Nothing has been changed. Paste the lines as root, or run this again with --apply.")
+    elif found.problems:
+        click.echo("Nothing has been changed; --apply works once the problems are solved.", err=True)
+
+
+def _tell_edit(server: Postfix, edit: Edit) -> None:
+    click.echo(f"\n# {edit.why}\n{server.line('postconf', *edit.arguments())}")
+
+
+def _tell_reload(server: Postfix) -> None:
+    click.echo(
+        f"\n# test it, and have a running Postfix read it\n{server.line('postfix', 'check')} && ", nl=False
+    )
+    click.echo(f"{server.line('postfix', 'reload')}\n")
+
+
+def _tell_applied(done: Applied) -> None:
+    click.echo("\nDone. Copies from before:")
+    for name in done.backups:
+        click.echo(f"  {name}")
+    click.echo(_reloaded(done.reloaded) + " Take it back with --undo.")
+
+
+def _reloaded(reloaded: bool) -> str:
+    return "Postfix has reloaded." if reloaded else "Postfix does not run; the change counts when it starts."
+
+
+def _undo(server: Postfix, as_json: bool) -> None:
+    from penstock.mta.postfix_apply import undo
+
+    done = undo(server)
+    if as_json:
+        edits = [_edit(server, edit) for edit in done.edits]
+        _print_json({"undone": True, "exact": done.exact, "edits": edits, "reloaded": done.reloaded})
+        return
+    _tell_undone(server, done)
+
+
+def _tell_undone(server: Postfix, done: Undone) -> None:
+    if done.exact:
+        click.echo("main.cf and master.cf are the very files from before.")
+    elif done.edits:
+        click.echo("The files were changed since, so only our own edits were taken out:")
+        for edit in done.edits:
+            _tell_edit(server, edit)
+        click.echo(f"\nCopies from before, if there are any, stay in {server.folder} (*.penstock-*).")
+    else:
+        click.echo("Somebody has taken our edits out already; nothing was left to change.")
+    click.echo(_reloaded(done.reloaded))
+
+
+def _document(
+    server: Postfix, config: Config, wish: Wish, found: Plan, done: Applied | None
+) -> dict[str, Any]:
+    return {
+        "version": config.version,
+        "config_dir": str(server.folder),
+        "for": wish.use,
+        "listen": str(wish.listen),
+        "trial": wish.trial,
+        "places": found.places,
+        "done": found.done or done is not None,
+        "edits": [_edit(server, edit) for edit in found.edits],
+        "notes": found.notes,
+        "problems": found.problems,
+        "applied": asdict(done) if done else None,
+    }
+
+
+def _edit(server: Postfix, edit: Edit) -> dict[str, Any]:
+    return asdict(edit) | {"command": server.line("postconf", *edit.arguments())}
+
+
+def _fail(error: PostfixError, as_json: bool) -> NoReturn:
+    if as_json:
+        _print_json({"error": str(error), "hint": error.hint})
+    else:
+        click.echo(f"penstock: {error}", err=True)
+        if error.hint:
+            click.echo(error.hint, err=True)
+    raise SystemExit(1)
+
+
+def _paragraph(text: str) -> None:
+    click.echo(textwrap.fill(text, 100, initial_indent="# ", subsequent_indent="#   "))
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,0 +1,48 @@
+"""Accelerated time, the same in both processes of the demonstration."""
+
+from __future__ import annotations
+
+import math
+import time
+
+DAY = 86400.0
+
+
+class Clock:
+    """Simulated seconds since the epoch: ``begin`` stands still until ``start``, then time flies.
+
+    It rests on the system's monotonic clock, which all processes of a machine share.
+    """
+
+    def __init__(self, begin: float, factor: float) -> None:
+        self.begin = begin
+        self.factor = factor
+        self.started = math.inf
+
+    def start(self, monotonic: float) -> None:
+        """Let time run from this moment of the monotonic clock on."""
+        self.started = monotonic
+
+    @property
+    def real(self) -> float:
+        """Real seconds since the start."""
+        return max(0.0, time.monotonic() - self.started)
+
+    @property
+    def elapsed(self) -> float:
+        """Simulated seconds since the start."""
+        return self.real * self.factor
+
+    def __call__(self) -> float:
+        return self.begin + self.elapsed
+
+
+def midnight(at: float) -> float:
+    """The beginning of the day (UTC) that holds ``at``."""
+    return at // DAY * DAY
+
+
+def time_of_day(at: float) -> str:
+    """Seconds since the epoch → ``13:42``."""
+    minutes = int(at % DAY) // 60
+    return f"{minutes // 60:02}:{minutes % 60:02}"

@@ -1,0 +1,324 @@
+"""The ledger against a plain list of events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from penstock.core.ledger import KEEP, MOST_ENTRIES, SLOT, Counter, Ledger, totals
+
+T0 = 1_700_000_000
+DAY = 86400
+R, M, K = Counter.RECIPIENTS, Counter.MESSAGES, Counter.KIB
+WINDOWS = (1, 5, 7, 60, 600, 3600, 7200, 6 * 3600, DAY, 2 * DAY, 7 * DAY, 30 * DAY, KEEP)
+
+Event = tuple[int, int, int]
+"""Second, counter, count."""
+
+gaps = st.one_of(
+    st.integers(0, 12),
+    st.integers(20, 400),
+    st.integers(3000, 9000),
+    st.integers(DAY // 2, 3 * DAY),
+    st.just(40 * DAY),
+)
+lateness = st.one_of(st.just(0), st.integers(0, 20), st.integers(0, 4000), st.integers(0, 3 * DAY))
+counters = st.sampled_from([R, R, R, M, K])
+
+
+def resolution(age: int) -> int:
+    """Seconds of a slot at that age, from the head comment of the module."""
+    for upto, width in ((120, 5), (7200, 60), (2 * DAY, 900)):
+        if age <= upto:
+            return width
+    return 6 * 3600
+
+
+def check(ledger: Ledger, events: list[Event], now: int, newest: int) -> None:
+    """Never less than the window, never more than the window and one slot."""
+    for counter in (R, M, K):
+        mine = [(at, n) for at, c, n in events if c == counter]
+        for window in WINDOWS:
+            total = ledger.total(counter, now, window)
+            least = sum(n for at, n in mine if now - window < at <= now)
+            most = sum(n for at, n in mine if at > now - window - SLOT - resolution(newest + SLOT - at))
+            assert least <= total <= most, (counter, window, least, total, most)
+
+
+@st.composite
+def histories(draw: st.DrawFn, most: int = 60) -> list[Event]:
+    """Events as they arrive: mostly in order, some late, with gaps of all sizes."""
+    now, found = T0, []
+    for _ in range(draw(st.integers(1, most))):
+        now += draw(gaps)
+        at = now - draw(lateness)
+        found += [(at, draw(counters), draw(st.integers(1, 50)))] * draw(st.sampled_from([1, 1, 3]))
+    return found
+
+
+@given(histories(), st.integers(0, 3 * DAY))
+@settings(max_examples=150, deadline=None)
+def test_a_window_is_never_counted_short_and_at_most_one_slot_long(events: list[Event], later: int) -> None:
+    ledger = Ledger()
+    seen: list[Event] = []
+    newest = 0
+    for at, counter, n in events:
+        ledger.add(counter, at, n)
+        seen.append((at, counter, n))
+        newest = max(newest, at)
+    check(ledger, seen, newest, newest)
+    ledger.coarsen(newest)
+    check(ledger, seen, newest, newest)
+    ledger.coarsen(newest + later)
+    check(ledger, seen, newest + later, newest + later)
+
+
+@given(histories(most=20))
+@settings(max_examples=60, deadline=None)
+def test_coarsening_at_any_moment_keeps_the_promise(events: list[Event]) -> None:
+    ledger = Ledger()
+    newest = 0
+    for i, (at, counter, n) in enumerate(events):
+        ledger.add(counter, at, n)
+        newest = max(newest, at)
+        ledger.coarsen(at)
+        check(ledger, events[: i + 1], newest, newest)
+
+
+@given(histories(), st.integers(0, 2 * DAY))
+@settings(max_examples=60, deadline=None)
+def test_a_clock_that_goes_back_never_counts_short(events: list[Event], back: int) -> None:
+    ledger = Ledger()
+    for at, counter, n in events:
+        ledger.add(counter, at, n)
+    newest = max(at for at, _, _ in events)
+    ledger.coarsen(newest)
+    check(ledger, events, newest - back, newest)
+
+
+@given(histories(), histories())
+@settings(max_examples=60, deadline=None)
+def test_merged_ledgers_count_what_both_counted(mine: list[Event], theirs: list[Event]) -> None:
+    a, b = Ledger(), Ledger()
+    for ledger, events in ((a, mine), (b, theirs)):
+        for at, counter, n in events:
+            ledger.add(counter, at, n)
+    newest = max(at for at, _, _ in mine + theirs)
+    a.merge(b)
+    check(a, mine + theirs, newest, newest)
+
+
+@given(histories())
+@settings(max_examples=60, deadline=None)
+def test_packing_keeps_every_figure(events: list[Event]) -> None:
+    ledger = Ledger()
+    for at, counter, n in events:
+        ledger.add(counter, at, n) if counter == K else ledger.mail(at, n, 1)
+    newest = max(at for at, _, _ in events)
+    again = Ledger(ledger.pack())
+    assert list(again.counts()) == list(ledger.counts())
+    assert again.last_at() == ledger.last_at() <= newest
+    for counter in (R, M, K):
+        assert totals(again, newest, counter, WINDOWS) == totals(ledger, newest, counter, WINDOWS)
+
+
+def test_packing_a_ledger_keeps_the_slot_that_is_filling() -> None:
+    ledger = Ledger()
+    ledger.mail(T0, 3, 1)
+    assert Ledger(ledger.pack()).total(R, T0, 60) == 3
+    ledger.mail(T0, 2, 0)
+    assert ledger.total(R, T0, 60) == 5
+
+
+mails = st.lists(
+    st.tuples(st.integers(-30, 30), st.integers(0, 4), st.integers(0, 2), st.booleans()), max_size=10
+)
+
+
+@given(mails)
+@settings(max_examples=300, deadline=None)
+def test_mail_equals_two_additions(steps: list[tuple[int, int, int, bool]]) -> None:
+    """Also when part of it is given back at once."""
+    quick, plain = Ledger(), Ledger()
+    at = T0
+    for move, recipients, messages, refund in steps:
+        at += move
+        quick.mail(at, recipients, messages)
+        plain.add(R, at, recipients)
+        plain.add(M, at, messages)
+        if refund:
+            for ledger in (quick, plain):
+                ledger.add(R, at, -recipients)
+                ledger.add(M, at, -messages)
+        for counter in (R, M):
+            for window in (1, 30, 600):
+                assert quick.total(counter, at, window) == plain.total(counter, at, window)
+
+
+@st.composite
+def charges(draw: st.DrawFn) -> list[tuple[int, int, int]]:
+    """(seconds since the last, charged, of which given back at the end)."""
+    found = []
+    for _ in range(draw(st.integers(1, 25))):
+        n = draw(st.integers(1, 20))
+        found.append((draw(gaps.filter(lambda gap: gap < DAY)), n, draw(st.integers(0, n))))
+    return found
+
+
+@given(charges(), st.lists(st.integers(0, 3 * DAY), max_size=4), st.randoms(use_true_random=False))
+@settings(max_examples=200, deadline=None)
+def test_what_is_given_back_is_gone_and_nothing_else(
+    steps: list[tuple[int, int, int]], coarsenings: list[int], order: object
+) -> None:
+    """Charges, coarsening at several ages, then the refunds in any order: the rest is exact."""
+    ledger = Ledger()
+    at, refunds, left = T0, [], 0
+    for gap, n, back in steps:
+        at += gap
+        ledger.mail(at, n, 1)
+        refunds.append((at, back))
+        left += n - back
+    for later in sorted(coarsenings):
+        ledger.coarsen(at + later)
+    order.shuffle(refunds)  # type: ignore[attr-defined]
+    for second, back in refunds:
+        ledger.add(R, second, -back)
+    assert ledger.total(R, at, KEEP) == left
+    assert ledger.total(M, at, KEEP) == len(steps)
+
+
+def test_a_refund_is_whole_when_late_counts_lie_beside_a_coarse_entry() -> None:
+    """A message of 20 is charged, its slot is merged, another counts late there, the message dies."""
+    ledger = Ledger()
+    ledger.mail(T0, 20, 1)
+    ledger.mail(T0 + 300, 1, 1)
+    ledger.coarsen(T0 + 300)
+    ledger.add(R, T0 + 5, 2)
+    ledger.add(R, T0, -20)
+    assert ledger.total(R, T0 + 300, 3600) == 3
+
+
+def test_a_refund_never_takes_what_was_counted_much_later() -> None:
+    """The charge is forgotten (or was lost in a crash): nothing else may pay for it."""
+    ledger = Ledger()
+    ledger.add(R, T0, 5)
+    ledger.coarsen(T0 + 40 * DAY)
+    ledger.add(R, T0 + 40 * DAY, 7)
+    ledger.add(R, T0, -5)
+    assert ledger.total(R, T0 + 40 * DAY, 3600) == 7
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-DAY, 3 * DAY),
+            st.sampled_from([0, 1, 5, 60, 901, -1, -5, -61, -6 * 3600]),
+            st.integers(1, 1500),
+            st.integers(1, 6),
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+@settings(max_examples=25, deadline=None)
+def test_memory_is_bounded_whatever_comes(runs: list[tuple[int, int, int, int]]) -> None:
+    ledger = Ledger()
+    at = T0
+    for jump, step, times, kinds in runs:
+        at += jump
+        for i in range(times):
+            at += step
+            ledger.add(Counter(i % kinds), at, 1)
+            ledger.mail(at, 1, 1)
+    assert len(ledger) <= MOST_ENTRIES + 256
+    assert len(ledger.pack()) <= 8 * (MOST_ENTRIES + 256)
+
+
+def busy(kinds: tuple[Counter, ...], days: int) -> tuple[Ledger, int, int]:
+    """A machine that never stops for so many days: a count for each slot that its age has."""
+    ledger = Ledger()
+    end = T0 + days * DAY
+    seconds = [*range(T0, end - 2 * DAY, 3600), *range(end - 2 * DAY, end - 7200, 600)]
+    seconds += range(end - 7200, end, SLOT)
+    for at in seconds:
+        for kind in kinds:
+            ledger.add(kind, at, 1)
+    return ledger, end, len(seconds)
+
+
+@pytest.mark.parametrize("kinds", [(R,), (R, M, K), tuple(Counter)], ids=["one", "mail", "all"])
+def test_a_sender_that_never_stops_is_not_counted_short(kinds: tuple[Counter, ...]) -> None:
+    """Head comment: "at most 200 in any hour" holds: for every window, whatever else is counted."""
+    ledger, end, times = busy(kinds, 31)
+    assert ledger.total(R, end, 2 * 3600) >= 7200 // SLOT
+    assert ledger.total(R, end, DAY) >= 7200 // SLOT + 22 * 6
+    assert ledger.total(R, end, KEEP) == times
+    assert ledger.active_days(R, end) >= 30
+
+
+@given(histories(most=25), st.integers(0, 200), st.sampled_from(WINDOWS), st.sampled_from([R, M]))
+@settings(max_examples=200, deadline=None)
+def test_room_at_is_the_first_second_at_which_it_fits(
+    events: list[Event], most: int, window: int, counter: Counter
+) -> None:
+    ledger = Ledger()
+    for at, kind, n in events:
+        ledger.add(kind, at, n) if kind == K else ledger.mail(at, n, 1)
+    now = max(at for at, _, _ in events)
+    found = ledger.room_at(counter, now, window, most)
+    assert found >= now
+    assert ledger.total(counter, found, window) <= most
+    if found > now:
+        assert ledger.total(counter, found - 1, window) > most
+
+
+def test_counts_saturate_and_never_turn_negative() -> None:
+    ledger = Ledger()
+    ledger.add(R, T0, 1 << 40)
+    assert ledger.total(R, T0, 60) == (1 << 30) - 1
+    ledger.add(M, T0, -5)
+    assert ledger.total(M, T0, 60) == 0
+    ledger.add(M, T0, 2)
+    ledger.add(M, T0, -5)
+    assert ledger.total(M, T0, 60) == 0
+
+
+def test_what_is_older_than_the_longest_window_is_forgotten() -> None:
+    ledger = Ledger()
+    ledger.add(R, T0, 5)
+    ledger.coarsen(T0 + KEEP + 10)
+    assert len(ledger) == 0
+
+
+def test_a_count_from_a_wrong_clock_does_not_hold_for_ever() -> None:
+    """The clock stood in 2036 for a moment: once it is right again, the limit recovers within its window."""
+    ledger = Ledger()
+    ledger.mail(T0 + 10 * 365 * DAY, 200, 1)
+    ledger.mail(T0, 1, 1)
+    assert ledger.total(R, T0 + 2 * 3600, 3600) == 0
+
+
+def test_a_quiet_sender_stays_small() -> None:
+    """Head comment: a few mails a day stay below 500 bytes... of entries that are still distinct."""
+    ledger = Ledger()
+    for day in range(60):
+        for hour in (9, 13, 17):
+            ledger.mail(T0 + day * DAY + hour * 3600, 2, 1)
+    ledger.coarsen(T0 + 60 * DAY)
+    assert len(ledger.pack()) <= 32 * 3 * 2 * 8
+
+
+@pytest.mark.parametrize("amount", [lambda at: at, lambda at: T0 - at + T0])
+def test_order_of_arrival_does_not_matter_within_a_slot_s_age(amount: Callable[[int], int]) -> None:
+    forward, backward = Ledger(), Ledger()
+    seconds = range(T0, T0 + 100, 3)
+    for at in seconds:
+        forward.mail(at, 1, 1)
+    for at in reversed(seconds):
+        backward.mail(at, 1, 1)
+    for window in (10, 50, 100):
+        assert forward.total(R, T0 + 99, window) == backward.total(R, T0 + 99, window)
+    del amount
