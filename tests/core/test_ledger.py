@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,7 +58,7 @@ def histories(draw: st.DrawFn, most: int = 60) -> list[Event]:
 
 
 @given(histories(), st.integers(0, 3 * DAY))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_window_is_never_counted_short_and_at_most_one_slot_long(events: list[Event], later: int) -> None:
     ledger = Ledger()
     seen: list[Event] = []
@@ -77,7 +75,7 @@ def test_a_window_is_never_counted_short_and_at_most_one_slot_long(events: list[
 
 
 @given(histories(most=20))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_coarsening_at_any_moment_keeps_the_promise(events: list[Event]) -> None:
     ledger = Ledger()
     newest = 0
@@ -89,7 +87,7 @@ def test_coarsening_at_any_moment_keeps_the_promise(events: list[Event]) -> None
 
 
 @given(histories(), st.integers(0, 2 * DAY))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_clock_that_goes_back_never_counts_short(events: list[Event], back: int) -> None:
     ledger = Ledger()
     for at, counter, n in events:
@@ -100,7 +98,7 @@ def test_a_clock_that_goes_back_never_counts_short(events: list[Event], back: in
 
 
 @given(histories(), histories())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_merged_ledgers_count_what_both_counted(mine: list[Event], theirs: list[Event]) -> None:
     a, b = Ledger(), Ledger()
     for ledger, events in ((a, mine), (b, theirs)):
@@ -112,7 +110,7 @@ def test_merged_ledgers_count_what_both_counted(mine: list[Event], theirs: list[
 
 
 @given(histories())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_packing_keeps_every_figure(events: list[Event]) -> None:
     ledger = Ledger()
     for at, counter, n in events:
@@ -139,7 +137,7 @@ mails = st.lists(
 
 
 @given(mails)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_mail_equals_two_additions(steps: list[tuple[int, int, int, bool]]) -> None:
     """Also when part of it is given back at once."""
     quick, plain = Ledger(), Ledger()
@@ -169,7 +167,7 @@ def charges(draw: st.DrawFn) -> list[tuple[int, int, int]]:
 
 
 @given(charges(), st.lists(st.integers(0, 3 * DAY), max_size=4), st.randoms(use_true_random=False))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_what_is_given_back_is_gone_and_nothing_else(
     steps: list[tuple[int, int, int]], coarsenings: list[int], order: object
 ) -> None:
@@ -223,7 +221,7 @@ def test_a_refund_never_takes_what_was_counted_much_later() -> None:
         max_size=4,
     )
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_memory_is_bounded_whatever_comes(runs: list[tuple[int, int, int, int]]) -> None:
     ledger = Ledger()
     at = T0
@@ -260,7 +258,7 @@ def test_a_sender_that_never_stops_is_not_counted_short(kinds: tuple[Counter, ..
 
 
 @given(histories(most=25), st.integers(0, 200), st.sampled_from(WINDOWS), st.sampled_from([R, M]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_room_at_is_the_first_second_at_which_it_fits(
     events: list[Event], most: int, window: int, counter: Counter
 ) -> None:
@@ -311,8 +309,7 @@ def test_a_quiet_sender_stays_small() -> None:
     assert len(ledger.pack()) <= 32 * 3 * 2 * 8
 
 
-@pytest.mark.parametrize("amount", [lambda at: at, lambda at: T0 - at + T0])
-def test_order_of_arrival_does_not_matter_within_a_slot_s_age(amount: Callable[[int], int]) -> None:
+def test_order_of_arrival_does_not_matter() -> None:
     forward, backward = Ledger(), Ledger()
     seconds = range(T0, T0 + 100, 3)
     for at in seconds:
@@ -321,4 +318,3 @@ def test_order_of_arrival_does_not_matter_within_a_slot_s_age(amount: Callable[[
         backward.mail(at, 1, 1)
     for window in (10, 50, 100):
         assert forward.total(R, T0 + 99, window) == backward.total(R, T0 + 99, window)
-    del amount

@@ -37,6 +37,7 @@ class Penstock(Daemon):
 
     def start(self) -> None:
         where: list[str | Path] = ["--state", self.state, "--listen", f"policy=127.0.0.1:{self.port}"]
+        where += [] if "http" in " ".join(self.arguments) else ["--listen", "http=off"]
         config: list[str | Path] = ["--config", self.config] if self.config else []
         self.launch([sys.executable, "-m", "penstock", "serve", *where, *config, *self.arguments])
         self.ready(lambda: answers(self.port))

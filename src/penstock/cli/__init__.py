@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "setup": "penstock.cli.setup:setup",
     "doctor": "penstock.cli.doctor:doctor",
     "config": "penstock.cli.config:config",
+    "status": "penstock.cli.status:status",
     "reload": "penstock.cli.reload:reload",
     "senders": "penstock.cli.senders:senders",
     "show": "penstock.cli.show:show",

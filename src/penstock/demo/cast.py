@@ -5,13 +5,42 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-_NAMES = (
-    "alice bela carla david emma felix greta henry ines jonas karin leo mara nils olga paul rosa sven "
-    "tina viktor"
-).split()
-_COMPANIES = (
-    "architects bakery clinic dentist farm garage hotel lawyers museum orchard printers school".split()
-)
+_NAMES = [
+    "alice",
+    "bela",
+    "carla",
+    "david",
+    "emma",
+    "felix",
+    "greta",
+    "henry",
+    "ines",
+    "jonas",
+    "karin",
+    "leo",
+    "mara",
+    "nils",
+    "olga",
+    "paul",
+    "rosa",
+    "sven",
+    "tina",
+    "viktor",
+]
+_COMPANIES = [
+    "architects",
+    "bakery",
+    "clinic",
+    "dentist",
+    "farm",
+    "garage",
+    "hotel",
+    "lawyers",
+    "museum",
+    "orchard",
+    "printers",
+    "school",
+]
 PEOPLE = 190
 
 

@@ -72,7 +72,9 @@ def _office_day(person: int, random: Random) -> Iterator[Message]:
     for _ in range(min(60, int(random.lognormvariate(2.4, 0.7)))):
         at = random.choice((random.gauss(10.0, 1.2), random.gauss(15.2, 1.5)))
         recipients = random.choices((1, 2, 3, 5, 12), (75, 12, 7, 4, 2))[0]
-        yield Message(min(max(at, 6.0), 21.0) * HOUR + random.random() * 60, person, recipients, _size(random))
+        yield Message(
+            min(max(at, 6.0), 21.0) * HOUR + random.random() * 60, person, recipients, _size(random)
+        )
 
 
 def _regulars(number: dict[Actor, int], random: Random) -> Iterator[Message]:

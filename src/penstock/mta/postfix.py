@@ -242,6 +242,8 @@ class _Draft:
         """What has come together."""
         if self.calls and self.stale:
             why = "our entry, once for all lists; if Penstock is away, mail goes on (default_action=DUNNO)"
+            if self.macro is not None:
+                why = f"our entry, changed for every list that calls ${MACRO}"
             self.edits.insert(0, Edit(MACRO, self.wanted, why))
         self.notes += [TRIAL_NOTE] if self.wish.trial else []
         self.notes += list(self._untouched(places))

@@ -174,7 +174,7 @@ def _context(each: _Seen) -> Check:
     told = all(entry.tells_end for entry in each.entries)
     if told and END not in each.lists:
         text = (
-            f"{each.name}: policy_context promises END-OF-MESSAGE, but it is not asked: mail goes uncounted."
+            f"{each.name}: policy_context promises END-OF-MESSAGE, but it is not asked: mail is not counted."
         )
         return Check("context", False, text, "Ask in smtpd_end_of_data_restrictions too.")
     if told:
