@@ -22,6 +22,9 @@ def program(name: str) -> Path:
     return versions[-1]
 
 
+_READY = "ready to accept connections"
+
+
 class PostgreSQL(Daemon):
     """A PostgreSQL server with the empty database `postgres`; no passwords."""
 
@@ -40,9 +43,10 @@ class PostgreSQL(Daemon):
         data = self.folder.path / "data"
         if not data.exists():
             self._run(program("initdb"), "-A", "trust", "-U", "postgres", "-N", "-D", data)
+        before = self.log().count(_READY)
         options = ["-p", str(self.port), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
         self.launch([program("postgres"), "-D", data, "-k", self.folder.path, *options])
-        self.ready(lambda: "ready to accept connections" in self.log() and answers(self.port))
+        self.ready(lambda: self.log().count(_READY) > before and answers(self.port))
 
     def _run(self, *command: str | Path) -> None:
         self.launch(command)

@@ -30,7 +30,7 @@ from penstock.stores.recovery import recover
 
 log = structlog.get_logger()
 
-SWEEP = 5.0
+SWEEP = 2.0
 SAVE = 1.0
 DRAIN = 5.0
 

@@ -23,10 +23,11 @@ def status(state: Path | None, as_json: bool) -> None:
 
 
 def _lines(result: dict[str, Any]) -> list[str]:
+    policy = f"{result['policy_file'] or 'built-in'}, loaded {result['policy_loaded_at']}"
     lines = [
         f"penstock {result['version']}, process {result['pid']}, since {result['started_at']}",
         f"state {result['state']}, {result['senders']} senders known",
-        f"policy {result['policy_file'] or 'built-in'}, loaded {result['policy_loaded_at']}, mode {result['mode']}",
+        f"policy {policy}, mode {result['mode']}",
     ]
     for listener in result["listeners"]:
         stages = ", ".join(f"{stage} {n}" for stage, n in listener["stages"].items()) or "no requests yet"

@@ -22,7 +22,7 @@ from penstock.core.sender import Sender
 ASKS_END = "penstock/rcpt+eom"
 """The ``policy_context`` of a set-up in which END-OF-MESSAGE is always asked."""
 
-IDLE = 30.0
+IDLE = 10.0
 """Seconds without a question after which a message that should end is taken for dead."""
 
 KEPT_PER_CHANNEL = 16

@@ -88,7 +88,7 @@ async def _play(
         for task in tasks:
             task.cancel()
         traffic.close()
-    await story.explain(control)
+    await story.explain(control, again=True)
     return found | {name: now()[name] for name in ("paused", "limited", "honest_paused")}
 
 

@@ -78,8 +78,10 @@ class Story:
         tally.refused += recipients
         tally.held += recipients if answer.startswith("HOLD") else 0
 
-    async def explain(self, control: Path) -> None:
-        """Ask what is not explained yet."""
+    async def explain(self, control: Path, again: bool = False) -> None:
+        """Ask what is not explained yet; ``again``: all of it, for the latest counts."""
+        if again:
+            self._unexplained = [sight for tally in self.tallies for sight in tally.sights.values()]
         if not self._unexplained:
             return
         reader, writer = await asyncio.open_unix_connection(control)

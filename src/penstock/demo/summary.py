@@ -66,14 +66,19 @@ def _paused(pairs: list[Pair]) -> Iterator[dict[str, Any]]:
 
 
 def _limited(pairs: list[Pair]) -> Iterator[dict[str, Any]]:
-    """Senders that met a limit; ``why`` is the sentence of the first one."""
+    """Senders that met a limit; ``why`` is the cause of the first refusal."""
     for actor, tally in pairs:
         met = tally.limited()
         if met:
             refused = sum(int(sight.told["recipients"]) for sight in met)
             rules = [sight.rule.removeprefix("limit:") for sight in met]
-            found = {"at": met[0].told["first_at"], "why": met[0].told["sentence"]}
-            yield _row(actor, met[0]) | found | {"limits": rules, "recipients_refused": refused}
+            yield _row(actor, met[0]) | {
+                "at": met[0].told["first_at"],
+                "why": met[0].told["sentence"].partition(": ")[2],
+                "limits": rules,
+                "recipients_passed": tally.passed,
+                "recipients_refused": refused,
+            }
 
 
 def _row(actor: Actor, sight: Sight) -> dict[str, Any]:
@@ -101,5 +106,5 @@ def _lag(traffic: Traffic, clock: Clock) -> dict[str, Any]:
         "most": round(traffic.lag),
         "mean": round(traffic.late / traffic.started) if traffic.started else 0,
         "unsent": traffic.unsent,
-        "too_slow": traffic.lag > tolerable or traffic.unsent > 0,
+        "too_slow": traffic.lag > tolerable,
     }

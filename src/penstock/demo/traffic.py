@@ -26,7 +26,7 @@ class Broken(Exception):
 
 
 class Traffic:
-    """The platform's side of the demonstration. ``lag`` is the worst lateness in simulated seconds."""
+    """The platform's side of the demonstration."""
 
     def __init__(self, plan: Plan, clock: Clock, socket: Path, ear: Ear) -> None:
         self._plan = plan
@@ -45,7 +45,7 @@ class Traffic:
         self._closing = False
         self.started = 0
         self.late = 0.0
-        self.lag = 0.0
+        self._worst = 0.0
 
     @property
     def answers(self) -> int:
@@ -57,6 +57,12 @@ class Traffic:
         """Messages that should have begun by now and have not."""
         now = self._clock()
         return sum(map(len, self._waiting)) + sum(m.at <= now for m in self._heap)
+
+    @property
+    def lag(self) -> float:
+        """The worst lateness of a message so far in simulated seconds, those still waiting included."""
+        waiting = [queue[0].at for queue in self._waiting if queue] + [m.at for m in self._heap[:1]]
+        return max(self._worst, self._clock() - min(waiting, default=self._clock()))
 
     async def run(self) -> None:
         """Send until there is nothing left; raises Broken. Cancel it to stop before."""
@@ -113,7 +119,7 @@ class Traffic:
         late = self._clock() - message.at
         self.started += 1
         self.late += late
-        self.lag = max(self.lag, late)
+        self._worst = max(self._worst, late)
         smtpd.deliver(message, self._plan.actors[message.actor])
 
     def _done(self, smtpd: Smtpd, message: Message, deferred: int) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from penstock.core.flight import ASKS_END
 from penstock.mta.endpoint import Endpoint
 from penstock.mta.postconf import Config, Postfix, PostfixError, Service
 from penstock.mta.postfix import require_version
@@ -148,9 +149,9 @@ def _entry(each: _Seen, config: Config, listening: Sequence[Endpoint]) -> Iterat
         yield Check("same-text", False, text, "Give all lists the identical text, or $penstock_policy.")
     elif len(each.entries) > 1:
         yield Check("same-text", True, f"{each.name}: all lists have the identical entry.")
-    yield _fail_open(each)
-    yield _context(each)
-    if any(entry.options.get("try_limit") == "1" for entry in each.entries):
+    yield _fail_open(each, config)
+    yield _context(each, config)
+    if "1" in _said(each, config, "try_limit"):
         text = f"{each.name}: with try_limit=1 a broken connection is not opened again in that SMTP session."
         yield Check("fail-open", False, text, "Leave try_limit out.")
     for server in sorted({entry.server for entry in each.entries}):
@@ -162,16 +163,22 @@ def _entry(each: _Seen, config: Config, listening: Sequence[Endpoint]) -> Iterat
         yield Check("trial", None, text, "End it: penstock setup postfix --apply, without --trial.")
 
 
-def _fail_open(each: _Seen) -> Check:
-    said = [entry.options.get("default_action", "451") for entry in each.entries if not entry.fails_open]
-    if said:
-        text = f"{each.name}: while we are away every recipient is answered: {said[0]}. Mail stops with us."
+def _said(each: _Seen, config: Config, option: str) -> list[str]:
+    """What our entries say about an option, or Postfix's setting for all policy services."""
+    general = config.value(each.service, f"smtpd_policy_service_{option}")
+    return [entry.options.get(option, general) for entry in each.entries]
+
+
+def _fail_open(each: _Seen, config: Config) -> Check:
+    closed = [said for said in _said(each, config, "default_action") if said.upper().split()[:1] != ["DUNNO"]]
+    if closed:
+        text = f"{each.name}: while we are away every recipient is answered: {closed[0]}. Mail stops with us."
         return Check("fail-open", False, text, "Add default_action=DUNNO to our entry.")
     return Check("fail-open", True, f"{each.name}: mail goes on while we are away (default_action=DUNNO).")
 
 
-def _context(each: _Seen) -> Check:
-    told = all(entry.tells_end for entry in each.entries)
+def _context(each: _Seen, config: Config) -> Check:
+    told = set(_said(each, config, "policy_context")) == {ASKS_END}
     if told and END not in each.lists:
         text = (
             f"{each.name}: policy_context promises END-OF-MESSAGE, but it is not asked: mail is not counted."
