@@ -152,6 +152,11 @@ class World:
         """What the ledger says; the log of counts must say the same when nothing was forgotten."""
         return self.sender(key).ledger.total(counter, int(self.at), window)
 
+    def saved(self) -> list[Refusal]:
+        """The stretches of refusals, all recorded now."""
+        self.engine.refusals.save(1_000_000)
+        return list(self.records.refusals.values())
+
     def counted(self, key: str = ALICE) -> tuple[int, int]:
         """(recipients, messages) of a sender."""
         return self.total(Counter.RECIPIENTS, key), self.total(Counter.MESSAGES, key)

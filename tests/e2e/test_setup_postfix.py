@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,15 @@ RELAY = {
 
 def run(postfix: Postfix, recorder: PolicyServer, *arguments: str) -> Result:
     where = ["--config-dir", str(postfix.config), "--listen", f"127.0.0.1:{recorder.port}"]
-    return CliRunner().invoke(setup, ["postfix", *where, *arguments])
+    before = reloads(postfix)
+    done = CliRunner().invoke(setup, ["postfix", *where, *arguments])
+    if "Postfix has reloaded" in done.output or '"reloaded": true' in done.output:
+        postfix.wait_for(lambda: reloads(postfix) > before)
+    return done
+
+
+def reloads(postfix: Postfix) -> int:
+    return postfix.log().count(": reload -- version")
 
 
 def succeed(postfix: Postfix, recorder: PolicyServer, *arguments: str) -> str:
@@ -105,7 +115,7 @@ def test_applied_in_two_steps_is_undone_in_one(submission: Postfix, recorder: Po
     assert found["done"] and found["applied"]["reloaded"] and found["trial"]
     recorder.answer = lambda _attributes: "REJECT no"
     send(submission)
-    assert "reject_warning: RCPT" in submission.log()
+    submission.wait_for("reject_warning: RCPT")
     succeed(submission, recorder, "--apply")
     with submission.client(ALICE) as client:
         assert client.send("a@example.com", TWO).recipients[TWO[0]][0] == 554
@@ -134,11 +144,70 @@ def test_smarthost(start_postfix: StartPostfix, recorder: PolicyServer, sink: Si
     assert files(postfix) == before
 
 
+class BySocket(PolicyServer):
+    """The recorder on a Unix socket."""
+
+    def at(self, path: Path) -> BySocket:
+        self.path = path
+        return self
+
+    def start(self) -> None:
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self.path))
+        self.path.chmod(0o666)
+        self._listener.listen()
+        self._spawn(self._accept, self._listener)
+
+
+@pytest.mark.parametrize("chroot", ["y", "n"])
+def test_unix_socket_below_the_queue_directory(
+    submission: Postfix, recorder: PolicyServer, servers: ExitStack, chroot: str
+) -> None:
+    submission.command("postconf", "-F", f"127.0.0.1:{submission.port}/inet/chroot={chroot}")
+    path = submission.folder.path / "queue" / "penstock" / "policy.sock"
+    path.parent.mkdir()
+    by_socket = servers.enter_context(BySocket().at(path))
+    succeed(submission, recorder, "--listen", f"unix:{path}", "--apply")
+    send(submission)
+    assert by_socket.states() == ["RCPT", "RCPT", "END-OF-MESSAGE"]
+    checks = examine(submission.config, [f"unix:{path}"])
+    assert not [check for check in checks if check.ok is False]
+    assert "socket" in {check.name for check in checks if check.ok}
+
+
+def test_interrupted_in_the_middle(
+    submission: Postfix, recorder: PolicyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = files(submission)
+
+    def interrupt(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("penstock.mta.postfix_apply._compare", interrupt)
+    assert run(submission, recorder, "--apply").exit_code == 1
+    assert files(submission) == before
+
+
+def test_no_room_for_the_journal(
+    submission: Postfix, recorder: PolicyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = files(submission)
+
+    def full(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("penstock.mta.postfix_apply._note", full)
+    done = run(submission, recorder, "--apply")
+    assert done.exit_code == 1 and "No space left" in done.output and "as it was before" in done.output
+    assert files(submission) == before
+
+
 def test_printed_lines_can_be_pasted(submission: Postfix, recorder: PolicyServer) -> None:
     before = settings(submission)
     script = succeed(submission, recorder).replace("Nothing has been changed.", "# ")
-    environment = {"PATH": postconf.SEARCH}
+    environment, reloaded = {"PATH": postconf.SEARCH}, reloads(submission)
     subprocess.run(["sh", "-e", "-u"], input=script, text=True, check=True, env=environment, timeout=60)
+    submission.wait_for(lambda: reloads(submission) > reloaded)
     send(submission)
     assert recorder.states() == ["RCPT", "RCPT", "END-OF-MESSAGE"]
     assert "Set up already" in succeed(submission, recorder)

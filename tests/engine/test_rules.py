@@ -66,9 +66,7 @@ def test_a_flood_has_one_reference_and_a_count() -> None:
     smtpd = world.smtpd()
     smtpd.many(500)
     assert len(world.engine.refusals.by_reference) == 1
-    assert world.engine.refusals.save() == 1
-    assert [r.recipients for r in world.records.refusals.values()] == [498]
-    assert world.engine.refusals.save() == 0
+    assert [r.recipients for r in world.saved()] == [498]
 
 
 # --- parents -----------------------------------------------------------------------------------
@@ -255,8 +253,7 @@ def test_a_pause_rule_in_shadow_mode_only_records() -> None:
     world = pausing("shadow")
     world.smtpd().many(40)
     assert world.sender().standing.state is State.OPEN
-    world.engine.refusals.save()
-    shadow = [r for r in world.records.refusals.values() if r.shadow]
+    shadow = [r for r in world.saved() if r.shadow]
     assert [r.rule for r in shadow] == ["pause:10/h"]
 
 
@@ -269,8 +266,7 @@ def test_shadow_passes_records_and_refuses_nothing() -> None:
     assert world.counted() == (10, 1)
     assert world.total(Counter.SHADOWED) == 7
     assert world.total(Counter.REFUSED) == 0
-    world.engine.refusals.save()
-    (refusal,) = world.records.refusals.values()
+    (refusal,) = world.saved()
     assert (refusal.shadow, refusal.recipients, refusal.verb) == (True, 7, "defer")
 
 
@@ -278,8 +274,7 @@ def test_shadow_notes_exactly_what_enforcement_would_begin_with() -> None:
     shadow, enforce = World(policy("shadow 3/h")), World(policy("3/h"))
     for world in (shadow, enforce):
         world.smtpd().many(4)
-        world.engine.refusals.save()
-    (noted,), (refused,) = shadow.records.refusals.values(), enforce.records.refusals.values()
+    (noted,), (refused,) = shadow.saved(), enforce.saved()
     assert replace(noted, shadow=False, decision=None) == replace(refused, decision=None)
 
 

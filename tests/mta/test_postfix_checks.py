@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import pwd
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from penstock.mta.postconf import Postfix
 from penstock.mta.postfix_checks import Check, examine
+from rig.base import Folder
 
 Write = Callable[..., Postfix]
 
@@ -21,6 +21,14 @@ ENTRY = f"check_policy_service {{ inet:127.0.0.1:10040, {OPTIONS} }}"
 SMTPD = "smtp inet n - n - - smtpd\n"
 RCPT = f"smtpd_recipient_restrictions = {ENTRY}, permit_mynetworks, reject\n"
 END = f"smtpd_end_of_data_restrictions = {ENTRY}\n"
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that other accounts can enter."""
+    folder = Folder("socket")
+    yield folder.path
+    folder.remove()
 
 
 def bad(found: list[Check]) -> set[str]:
@@ -179,13 +187,9 @@ def test_socket_is_missing(look: Look, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a socket of another account")
-def test_socket_and_the_rights_of_postfix(look: Look, tmp_path: Path) -> None:
-    path = tmp_path / "queue" / "p.sock"
-    path.parent.mkdir()
-    owner = pwd.getpwnam("nobody").pw_name
-    main, addresses = f"mail_owner = {owner}\n" + by_socket("p.sock"), (f"unix:{path}",)
-    for folder in [path.parent, *path.parents[1:4]]:
-        folder.chmod(0o755)
+def test_socket_and_the_rights_of_postfix(look: Look, shared: Path) -> None:
+    path = shared / "p.sock"
+    main, addresses = "mail_owner = nobody\n" + by_socket(str(path)), (f"unix:{path}",)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
         path.chmod(0o666)
@@ -194,5 +198,12 @@ def test_socket_and_the_rights_of_postfix(look: Look, tmp_path: Path) -> None:
         found = look(main, addresses=addresses)
         assert bad(found) == {"socket"} and any(f"{path} is closed to it" in check.text for check in found)
         path.chmod(0o666)
-        path.parent.chmod(0o700)
-        assert any(f"{path.parent} is closed" in check.text for check in look(main, addresses=addresses))
+        shared.chmod(0o700)
+        assert any(f"{shared} is closed" in check.text for check in look(main, addresses=addresses))
+
+
+def test_what_is_no_socket(look: Look, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    found = look(by_socket(str(path)), addresses=(f"unix:{path}",))
+    assert bad(found) == {"socket"} and any("is no socket" in check.text for check in found)

@@ -63,6 +63,16 @@ def test_submission_that_inherits_gets_a_copy(write: Write) -> None:
     assert "copy of main.cf's list" in found.edits[1].why
 
 
+@pytest.mark.parametrize(
+    ("own", "rest"), [("", ""), ("$mua_recipient_restrictions", ",$mua_recipient_restrictions")]
+)
+def test_submission_as_debian_has_it(write: Write, own: str, rest: str) -> None:
+    postfix = write(
+        SUBMISSION + f" -o smtpd_recipient_restrictions={own}\n", "smtpd_recipient_restrictions = reject\n"
+    )
+    assert edits(missing(postfix))[RCPT] == f"$penstock_policy{rest}"
+
+
 def test_smtps_under_all_its_names_and_with_an_address(write: Write) -> None:
     master = "".join(
         f"{name} inet n - n - - smtpd\n" for name in ("465", "[::1]:submissions", "127.0.0.1:587")

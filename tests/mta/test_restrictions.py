@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from penstock.mta.endpoint import Endpoint
@@ -96,3 +98,8 @@ def test_has_call() -> None:
 def test_readable_keeps_a_check_and_its_table_together() -> None:
     value = "warn_if_reject check_policy_service { inet:h:1, a=b }, check_client_access hash:/x, reject"
     assert readable(words(value)) == value
+
+
+def test_the_how_to_shows_our_entry() -> None:
+    page = Path(__file__).parents[2] / "docs" / "howto" / "postfix.md"
+    assert f"\npenstock_policy = {OURS}\n" in page.read_text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import math
 import signal
 import time
 from collections.abc import Callable, Coroutine
@@ -18,7 +19,7 @@ from penstock.app.listeners import ListenError
 from penstock.app.state import InUse, StateFolder
 from penstock.config import ConfigError, Settings, default_path, load
 from penstock.directory import Chain, Keeping, open_directory
-from penstock.engine import Engine
+from penstock.engine import MOST_REFUSALS, Engine
 from penstock.servers import systemd
 from penstock.servers.control import Arguments, CommandError, ControlServer
 from penstock.servers.desk import Desk
@@ -31,7 +32,10 @@ from penstock.stores.recovery import recover
 log = structlog.get_logger()
 
 SWEEP = 2.0
-SAVE = 1.0
+SAVE = 0.1
+SAVE_AT_ONCE = 50
+"""Refusals recorded in one go: a thousand senders refused at once must not stop decisions."""
+
 DRAIN = 5.0
 
 
@@ -132,7 +136,7 @@ class Service:
         if self._http is not None:
             await self._http.close()
         await self.control.close()
-        self.engine.refusals.save()
+        self.engine.refusals.save(MOST_REFUSALS, math.inf)
         self.directory.close()
         await self.counts.close()
         await self.records.close()
@@ -200,7 +204,7 @@ class Service:
     async def _save(self) -> None:
         while True:
             await asyncio.sleep(SAVE)
-            self.engine.refusals.save()
+            self.engine.refusals.save(SAVE_AT_ONCE, self.clock())
 
     def silent(self) -> list[tuple[str, float]]:
         """Listeners without a question for longer than the policy allows: (name, seconds)."""

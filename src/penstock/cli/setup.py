@@ -72,6 +72,8 @@ def postfix(
         _undo(server, as_json) if do_undo else _set_up(server, wish, do_apply, as_json)
     except PostfixError as error:
         _fail(error, as_json)
+    except OSError as error:
+        _fail(PostfixError(f"{error.filename or server.folder}: {error.strerror}"), as_json)
 
 
 def _set_up(server: Postfix, wish: Wish, do_apply: bool, as_json: bool) -> None:

@@ -12,9 +12,13 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 class Decision:
-    """One answer. ``ticket``: records up to this number must be durable before it is given."""
+    """One answer. ``ticket``: records up to this number must be durable before it is given.
 
-    __slots__ = ("argument", "reference", "rule", "text", "ticket", "verb")
+    ``rendered``: the answer in the words of the last protocol that asked, so that a flood of
+    equal answers is worded once.
+    """
+
+    __slots__ = ("argument", "reference", "rendered", "rule", "text", "ticket", "verb")
 
     def __init__(
         self,
@@ -31,6 +35,7 @@ class Decision:
         self.rule = rule
         self.text = text
         self.ticket = ticket
+        self.rendered = b""
 
     def __repr__(self) -> str:
         return f"Decision({self.verb}, {self.argument!r}, {self.reference!r}, {self.rule!r})"

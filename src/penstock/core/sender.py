@@ -21,7 +21,8 @@ class Sender:
 
     ``spare_*``: how much may pass before the limits must be read again; zero forces a look.
     ``replan_at``: when the limits themselves must be worked out again. ``blocked_until``: up to
-    then the refusal ``blocked`` repeats without a look. ``first_seen``: seconds since the epoch.
+    then the refusal ``blocked`` repeats without a look; ``halted`` is the refusal of a sender that is
+    paused or locked. ``first_seen``: seconds since the epoch.
     ``log_id``/``log_segment``: this sender's number in the present segment of the count log.
     """
 
@@ -32,6 +33,7 @@ class Sender:
         "entry",
         "factor",
         "first_seen",
+        "halted",
         "key",
         "ledger",
         "limits",
@@ -70,6 +72,7 @@ class Sender:
         self.blocked: Refusal | None = None
         self.blocked_unit: Unit | None = None
         self.blocked_until = 0.0
+        self.halted: Refusal | None = None
         self.refusals: dict[str, Refusal] | None = None
         self.log_id = 0
         self.log_segment = 0
@@ -91,12 +94,7 @@ class Sender:
         self.replan_at = 0.0
         self.spare_recipients = self.spare_messages = self.spare_kib = self.spare_refused = 0
         self.blocked_until = 0.0
-
-    def charge(self, recipients: int, messages: int, kib: int) -> None:
-        """Use up cached room (the ledger is charged beside it)."""
-        self.spare_recipients -= recipients
-        self.spare_messages -= messages
-        self.spare_kib -= kib
+        self.halted = None
 
 
 def plan(sender: Sender, policy: Policy, watching_since: float, at: float) -> None:

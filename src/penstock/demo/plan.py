@@ -46,10 +46,10 @@ class Flood:
 
 
 FLOODS = (
-    Flood(cast.FAST, 2 * HOUR + 2400, 4.5 * HOUR, 9000, (1, 50)),
-    Flood(cast.SLOW, 8 * HOUR + 1200, 17 * HOUR, 560, (10, 27)),
-    Flood(cast.NOON, 12 * HOUR + 600, 13.25 * HOUR, 5000, (10, 27)),
-    Flood(cast.FAST, 16 * HOUR, 16.5 * HOUR, 9000, (1, 50)),
+    Flood(cast.FAST, 2 * HOUR + 2400, 4 * HOUR, 9000, (1, 50)),
+    Flood(cast.SLOW, 8 * HOUR + 1200, 15 * HOUR, 560, (10, 27)),
+    Flood(cast.NOON, 12 * HOUR + 600, 13 * HOUR, 5000, (10, 27)),
+    Flood(cast.FAST, 16 * HOUR, 16.25 * HOUR, 9000, (1, 50)),
 )
 """The first one comes back when its pause has ended, and meets the probation."""
 

@@ -19,7 +19,7 @@ from penstock.core.limits import UNLIMITED, Unit
 from penstock.core.policy import WHOLE_MESSAGE, Policy, situation_of
 from penstock.core.sender import Excess, Sender, block, check
 from penstock.core.standing import State, change
-from penstock.engine.refusals import Refusals
+from penstock.engine.refusals import STRETCH_GAP, Refusals
 from penstock.engine.roster import Roster
 from penstock.ports import Counts, Directory, Records, Remembered
 
@@ -290,7 +290,9 @@ class Engine:
     def _stopped(self, sender: Sender, flight: Flight, recipients: int, at: float) -> Decision:
         """The sender is paused or locked."""
         situation = situation_of(sender.standing.state)
-        refusal = self._stretch(sender, f"standing:{sender.standing.state}", at, None)
+        refusal = sender.halted
+        if refusal is None or at - refusal.last_at > STRETCH_GAP:
+            refusal = sender.halted = self._stretch(sender, f"standing:{sender.standing.state}", at, None)
         return self._answer(refusal, flight, recipients, at, situation, _STOPPED, sender.ticket)
 
     def _over(self, refusal: Refusal, flight: Flight, recipients: int, at: float) -> Decision:

@@ -7,6 +7,7 @@ a count, so the memory and the records stay bounded whatever a bot does.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Final
 
 from penstock.core.decision import Decision, Refusal, reference
@@ -16,6 +17,9 @@ from penstock.ports import Records
 
 STRETCH_GAP: Final = 3600.0
 """Seconds without a refusal after which the next one gets a reference of its own."""
+
+SAVE_AFTER: Final = 30.0
+"""Seconds that a changed count may wait to be recorded; memory always knows it."""
 
 MOST_REFUSALS: Final = 50_000
 MOST_CAUSES: Final = 16
@@ -27,7 +31,8 @@ class Refusals:
     def __init__(self, records: Records) -> None:
         self.by_reference: dict[str, Refusal] = {}
         self._records = records
-        self._unsaved: dict[str, Refusal] = {}
+        self._new: dict[str, Refusal] = {}
+        self._changed: dict[str, float] = {}
 
     def stretch(
         self, sender: Sender, rule: str, cause: str, at: float, figures: Mapping[str, str | int | float]
@@ -39,7 +44,7 @@ class Refusals:
         if len(sender.refusals) >= MOST_CAUSES:
             del sender.refusals[next(iter(sender.refusals))]
         sender.refusals[cause] = refusal
-        self.by_reference[refusal.reference] = refusal
+        self.by_reference[refusal.reference] = self._new[refusal.reference] = refusal
         if len(self.by_reference) > MOST_REFUSALS:
             self._forget_oldest()
         return refusal
@@ -53,7 +58,8 @@ class Refusals:
         """So many more recipients were refused (or, in shadow mode, would have been)."""
         refusal.recipients += recipients
         refusal.last_at = at
-        self._unsaved[refusal.reference] = refusal
+        if refusal.reference not in self._changed:
+            self._changed[refusal.reference] = at
 
     def decision(self, refusal: Refusal, action: Action, text: str, ticket: int) -> Decision:
         """The answer that this stretch gives; the same object while nothing changes."""
@@ -64,12 +70,16 @@ class Refusals:
             refusal.verb = str(action)
         return found
 
-    def save(self) -> int:
-        """Record the stretches that have changed; returns how many."""
-        unsaved, self._unsaved = self._unsaved, {}
-        for refusal in unsaved.values():
-            self._records.put_refusal(refusal)
-        return len(unsaved)
+    def save(self, most: int, at: float) -> None:
+        """Record at most so many stretches: new ones first, then those that changed a while ago."""
+        for code in list(islice(self._new, most)):
+            self._records.put_refusal(self._new.pop(code))
+        due = (code for code, since in islice(self._changed.items(), most) if since + SAVE_AFTER <= at)
+        for code in list(due):
+            del self._changed[code]
+            self._records.put_refusal(self.by_reference[code])
 
     def _forget_oldest(self) -> None:
-        del self.by_reference[next(iter(self.by_reference))]
+        oldest = next(iter(self.by_reference))
+        for kept in (self.by_reference, self._new, self._changed):
+            kept.pop(oldest, None)

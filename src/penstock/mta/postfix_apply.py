@@ -79,11 +79,13 @@ def apply(postfix: Postfix, plan: Plan, stamp: str) -> Applied:
         _compare(before, postfix.read(), ours_at(plan.listen, before.queue))
         postfix.check()
         reloaded = postfix.reload()
-    except (PostfixError, OSError) as error:
+        _note(folder, backups, plan.edits, before)
+    except BaseException as error:
         _put_back(folder, backups)
         _reload_quietly(postfix)
+        if not isinstance(error, (PostfixError, OSError)):
+            raise
         raise PostfixError(f"{error} Everything is as it was before.", getattr(error, "hint", "")) from error
-    _note(folder, backups, plan.edits, before)
     return Applied(tuple(str(folder / name) for name in backups.values()), reloaded)
 
 

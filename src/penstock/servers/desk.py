@@ -152,11 +152,14 @@ class Desk:
         self._settle(sender, at)
         self._engine.roster.replan(sender, at)
         history = await asyncio.wrap_future(self._archive.history(key))
-        self._engine.refusals.save()
-        refusals = await asyncio.wrap_future(self._archive.refusals(key))
+        stored = await asyncio.wrap_future(self._archive.refusals(key))
+        known = self._engine.refusals.by_reference
+        refusals = {row["reference"]: refusal_from(row) for row in stored}
+        refusals |= {refusal.reference: refusal for refusal in (sender.refusals or {}).values()}
+        latest = sorted(refusals, key=lambda code: refusals[code].last_at, reverse=True)
         return details_of(sender, int(at)) | {
             "history": history,
-            "refusals": [refusal_of(refusal_from(row)) for row in refusals],
+            "refusals": [refusal_of(known.get(code) or refusals[code]) for code in latest[:20]],
         }
 
     async def explain(self, asked: Arguments, who: str) -> dict[str, Any]:

@@ -268,8 +268,7 @@ class RecordStore:
         newest = max(job.ticket for job in self._waiting.values())
         try:
             with self._engine.begin() as connection:
-                for job in self._waiting.values():
-                    self._execute(connection, job)
+                self._execute(connection)
         except sa.exc.SQLAlchemyError as error:
             self._degrade(error)
             for key in list(self._waiting)[: max(0, len(self._waiting) - MOST_WAITING)]:
@@ -281,18 +280,25 @@ class RecordStore:
         if self._loop is not None and self._calls:
             self._loop.call_soon_threadsafe(self._call_back)
 
-    def _execute(self, connection: sa.Connection, job: Job) -> None:
-        table = job.table
-        assert table is not None
-        if job.row is None:
-            connection.execute(sa.delete(table).where(next(iter(table.primary_key)) == job.key[1]))
-        elif table is HISTORY:
-            connection.execute(sa.insert(table).values(job.row))
-        else:
-            keys = [column.name for column in table.primary_key]
-            changed = {name: value for name, value in job.row.items() if name not in keys}
-            insert = self._insert(table).values(job.row)
-            connection.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed))
+    def _execute(self, connection: sa.Connection) -> None:
+        """All that waits, table by table, each with as few statements as there are kinds."""
+        for table in _schema.sorted_tables:
+            jobs = [job for job in self._waiting.values() if job.table is table]
+            rows = [job.row for job in jobs if job.row is not None]
+            gone = [job.key[1] for job in jobs if job.row is None]
+            if gone:
+                connection.execute(sa.delete(table).where(next(iter(table.primary_key)).in_(gone)))
+            if rows:
+                connection.execute(self._statement(table), rows)
+
+    def _statement(self, table: sa.Table) -> Any:
+        """How a row of the table is written: history grows, everything else is replaced."""
+        if table is HISTORY:
+            return sa.insert(table)
+        insert = self._insert(table)
+        keys = [column.name for column in table.primary_key]
+        changed = {c.name: insert.excluded[c.name] for c in table.columns if c.name not in keys}
+        return insert.on_conflict_do_update(index_elements=keys, set_=changed)
 
     def _reply(self, job: Job) -> None:
         assert job.query is not None and job.future is not None

@@ -159,22 +159,27 @@ def number(name: str, text: str) -> int:
 
 def render(decision: Decision, stage: str) -> bytes:
     """The answer to a request at ``stage``: access(5) actions, never OK (which ends restrictions)."""
-    if decision is PASS:
-        return DUNNO
+    if decision is PASS or (decision.verb is Verb.MARK and stage == "END-OF-MESSAGE"):
+        return DUNNO  # PREPEND is not possible at END-OF-MESSAGE
+    if not decision.rendered:
+        decision.rendered = f"action={_action(decision)}\n\n".encode("ascii", "backslashreplace")
+    return decision.rendered
+
+
+def _action(decision: Decision) -> str:
     told = f"{decision.text} (ref {decision.reference})"
     match decision.verb:
         case Verb.DEFER:
-            action = f"DEFER_IF_PERMIT 4.7.1 {told}"
+            return f"DEFER_IF_PERMIT 4.7.1 {told}"
         case Verb.REJECT:
-            action = f"REJECT 5.7.1 {told}"
+            return f"REJECT 5.7.1 {told}"
         case Verb.HOLD:
-            action = f"HOLD penstock {decision.rule} (ref {decision.reference})"
+            return f"HOLD penstock {decision.rule} (ref {decision.reference})"
         case Verb.DISCARD:
-            action = f"DISCARD penstock {decision.rule} (ref {decision.reference})"
+            return f"DISCARD penstock {decision.rule} (ref {decision.reference})"
         case Verb.REROUTE:
-            action = f"FILTER {decision.argument}"
-        case Verb.MARK if stage != "END-OF-MESSAGE":
-            action = f"PREPEND {decision.argument} (ref {decision.reference})"
-        case _:
-            action = "DUNNO"
-    return f"action={action}\n\n".encode("ascii", "backslashreplace")
+            return f"FILTER {decision.argument}"
+        case Verb.MARK:
+            return f"PREPEND {decision.argument} (ref {decision.reference})"
+        case Verb.PASS:
+            return "DUNNO"
