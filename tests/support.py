@@ -154,7 +154,7 @@ class World:
 
     def saved(self) -> list[Refusal]:
         """The stretches of refusals, all recorded now."""
-        self.engine.refusals.save(1_000_000)
+        self.engine.refusals.save(1_000_000, self.at)
         return list(self.records.refusals.values())
 
     def counted(self, key: str = ALICE) -> tuple[int, int]:

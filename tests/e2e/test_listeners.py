@@ -193,7 +193,7 @@ def test_rubbish_closes_only_its_connection(penstock: Penstock) -> None:
     log = penstock.log()
     assert log.count("policy peer closed") == len(RUBBISH)
     assert "Traceback" not in log
-    assert all(len(line) < 500 for line in log.splitlines())
+    assert all(len(line) < 1000 for line in log.splitlines())
 
 
 def test_odd_bytes_are_harmless(penstock: Penstock) -> None:
@@ -206,22 +206,22 @@ def test_odd_bytes_are_harmless(penstock: Penstock) -> None:
         request(sasl_username="", client_address="not an address"),
         request(sasl_username="", client_address="2001:db8::1%eth0"),
         request(sasl_username="x" * 60_000),
-        request(sasl_username="a=b@example.com", **{"a_future_attribute": "x=y=z"}),
+        request(sasl_username="a=b@example.com", a_future_attribute="x=y=z"),
         request(protocol_state="", instance=""),
         request(protocol_state="x" * 10_000),
         request(instance="not.hex.at.all", protocol_state="END-OF-MESSAGE", recipient_count=3),
-        request(size="9" * 18, recipient_count="9" * 9, protocol_state="END-OF-MESSAGE", instance="1.2.3"),
+        request(size="9" * 18, recipient_count="9" * 9, protocol_state="END-OF-MESSAGE"),
     ]
     with penstock.client() as client:
-        for raw in odd:
-            client.send(raw)
+        for i, raw in enumerate(odd):
+            client.send(raw.replace(b"instance=1a2b", b"instance=%x" % i))
             assert re.fullmatch(r"DUNNO|DEFER_IF_PERMIT [ -~]+", client.answer())
     assert "Traceback" not in penstock.log()
     senders = {row["sender"] for row in penstock.cli("senders")["senders"]}
     assert {"login:a=b@example.com", "login:älïcé@example.com", "ip:unknown"} <= senders
     assert all(sender.isprintable() and len(sender) < 300 for sender in senders)
     for sender in senders:
-        assert penstock.run("show", sender, "--state", str(penstock.state)).returncode == 0
+        assert penstock.cli("show", sender)["sender"] == sender
 
 
 def test_split_and_pipelined(start_penstock: StartPenstock) -> None:
@@ -235,8 +235,9 @@ def test_split_and_pipelined(start_penstock: StartPenstock) -> None:
             client.send(bytes([byte]))
         assert client.answer() == "DUNNO"
         batch = b"".join(
-            request(recipient=f"r{i}@x.org", sasl_username=f"{'locked' if i % 3 == 1 else 'u'}@example.com")
-            .replace(b"instance=1a2b", b"instance=%x" % i)
+            request(
+                recipient=f"r{i}@x.org", sasl_username=f"{'locked' if i % 3 == 1 else 'u'}@example.com"
+            ).replace(b"instance=1a2b", b"instance=%x" % i)
             for i in range(1000)
         )
         client.send(batch)
@@ -339,17 +340,16 @@ def _asks(penstock: Penstock) -> bool:
 
 def test_many_strangers_stay_small(penstock: Penstock) -> None:
     """200,000 addresses without login: about 1 KiB each at most."""
-    strangers, batch = 200_000, 500
+    strangers, batch = 200_000, 200
     template = request(sasl_username="", sasl_method="", client_address="@", instance="@.66f0c0de.1.0")
-    head, middle, tail = template.split(b"@", 1)[0], *template.split(b"client_address=@")[1].split(b"@", 0)
-    assert head and middle is not None and tail is not None
     with penstock.client() as client:
         client.ask()
         before = memory(penstock)
+        client.socket.settimeout(None)  # or MSG_WAITALL would not wait
         for start in range(0, strangers, batch):
             client.send(b"".join(_stranger(template, i) for i in range(start, start + batch)))
-            for _ in range(batch):
-                client.answer()
+            answers = client.socket.recv(14 * batch, socket.MSG_WAITALL)
+            assert answers == b"action=DUNNO\n\n" * batch
     grown = memory(penstock) - before
     assert penstock.cli("status")["senders"] >= strangers
     assert grown / strangers < 1024

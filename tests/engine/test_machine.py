@@ -190,7 +190,11 @@ def test_any_traffic(machine: type[Traffic]) -> None:
 def script(world: World) -> list[tuple[str, str, str]]:
     """A fixed hour of traffic; what was answered."""
     answers = []
-    smtpds = [world.smtpd(login, context) for login in ("alice@example.com", "bob@example.com", "") for context in (ASKS_END, "")]
+    smtpds = [
+        world.smtpd(login, context)
+        for login in ("alice@example.com", "bob@example.com", "")
+        for context in (ASKS_END, "")
+    ]
     for minute in range(60):
         for n, smtpd in enumerate(smtpds):
             smtpd.mail()

@@ -115,7 +115,9 @@ def test_a_parent_that_is_paused_stops_its_senders() -> None:
 
 def test_a_new_mailbox_does_not_make_its_customer_a_newcomer() -> None:
     """The customer is years old; the mailbox was created today and happens to mail first."""
-    grown = Profile("plain", limits("100/h"), parent_limits=limits("100/h"), newcomer=(Step(0, 0.1), Step(30, 1.0)))
+    grown = Profile(
+        "plain", limits("100/h"), parent_limits=limits("100/h"), newcomer=(Step(0, 0.1), Step(30, 1.0))
+    )
     world = World(
         policy_of(grown),
         {ALICE: Entry("4711", created_at=T0), BOB: Entry("4711", created_at=T0 - 900 * DAY)},
@@ -224,7 +226,11 @@ def test_too_many_refusals_pause() -> None:
     smtpd.many(1, 100)
     standing = world.sender().standing
     assert standing.state is State.PAUSED
-    assert (standing.by, standing.until, standing.then) == ("penstock:limits", world.at + 300, State.PROBATION)
+    assert (standing.by, standing.until, standing.then) == (
+        "penstock:limits",
+        world.at + 300,
+        State.PROBATION,
+    )
     assert "11 recipients were refused within an hour" in standing.why
     assert smtpd.ask("RCPT", "zz@example.net").rule == "standing:paused"
     assert len(world.records.standings) == 1
@@ -434,7 +440,12 @@ def test_a_paused_login_stays_paused_when_the_naming_changed_while_we_were_down(
     """default_realm was added before a restart: the record says login:alice."""
     memory = FakeMemory({"login:alice": Standing(State.PAUSED, T0 - 900, "admin:a", "spam")})
     world = World(replace(policy("5/h"), naming=REALM), memory=memory)
-    assert passed(world.smtpd(login).rcpt("x@example.net")[0] for login in ("alice", "Alice", "alice@example.com")) == "DDD"
+    assert (
+        passed(
+            world.smtpd(login).rcpt("x@example.net")[0] for login in ("alice", "Alice", "alice@example.com")
+        )
+        == "DDD"
+    )
 
 
 # --- the directory -----------------------------------------------------------------------------

@@ -24,7 +24,8 @@ Net = dict[tuple[str, int], int]
 class Segment:
     """A segment in the making; ``ends`` are the offsets after each block, ``nets`` the sums there."""
 
-    def __init__(self) -> None:
+    def __init__(self, first_seen: int = T0 - 100) -> None:
+        self.first_seen = first_seen
         self.data = b""
         self.ends = [0]
         self.nets: list[Net] = [{}]
@@ -36,7 +37,7 @@ class Segment:
         for key, counter, second, n in rows:
             if key not in self._numbers:
                 self._numbers[key] = len(self._numbers)
-                defined.append(countfile.pack_definition(self._numbers[key], T0 - 100, key))
+                defined.append(countfile.pack_definition(self._numbers[key], self.first_seen, key))
             flat += [self._numbers[key], second, counter, n & 0xFFFFFFFF]
             net[key, counter] = net.get((key, counter), 0) + n
         if defined:

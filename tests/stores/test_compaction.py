@@ -34,7 +34,12 @@ def histories(draw: st.DrawFn) -> list[list[Row]]:
                 key, counter, second, n = open_charges.pop(draw(st.integers(0, len(open_charges) - 1)))
                 rows.append((key, counter, second, -draw(st.integers(0, n))))
             else:
-                row = (f"login:{draw(st.integers(0, 3))}", draw(st.sampled_from([R, M])), at, draw(st.integers(1, 9)))
+                row = (
+                    f"login:{draw(st.integers(0, 3))}",
+                    draw(st.sampled_from([R, M])),
+                    at,
+                    draw(st.integers(1, 9)),
+                )
                 open_charges.append(row)
                 rows.append(row)
         segments.append(rows)
@@ -110,6 +115,8 @@ def test_killed_between_any_two_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str, turn: int, after: bool
 ) -> None:
     before = prepared(tmp_path)
+    if after and name == "open":
+        pytest.skip("the same state as before the next step")
     with monkeypatch.context() as patch:
         kill_at(patch, owner, name, turn, after)
         with pytest.raises(Killed):
@@ -140,7 +147,6 @@ def test_compacting_twice_and_compacting_nothing(tmp_path: Path) -> None:
     compact(tmp_path, 4)
     compact(tmp_path, 4)
     assert sums_in(tmp_path) == before
-    compact(tmp_path / "..", 0) if False else None
     empty = tmp_path / "empty"
     empty.mkdir()
     compact(empty, 0)
@@ -150,7 +156,9 @@ def test_compacting_twice_and_compacting_nothing(tmp_path: Path) -> None:
 def test_a_damaged_newest_snapshot_does_not_cost_the_older_whole_one(tmp_path: Path) -> None:
     """Recovery falls back to the older one; the compaction at start must do the same."""
     before = prepared(tmp_path)
-    keep = {path: path.read_bytes() for _, path in countfile.snapshots(tmp_path) + countfile.segments(tmp_path)}
+    keep = {
+        path: path.read_bytes() for _, path in countfile.snapshots(tmp_path) + countfile.segments(tmp_path)
+    }
     compact(tmp_path, 4)
     for path, data in keep.items():
         path.write_bytes(data)
@@ -161,36 +169,27 @@ def test_a_damaged_newest_snapshot_does_not_cost_the_older_whole_one(tmp_path: P
     assert sums_in(tmp_path) == before
 
 
-def test_what_was_damaged_is_kept_for_a_person_to_look_at(tmp_path: Path) -> None:
-    """"Anything worse is named": a corrupt middle of a segment is not deleted unseen."""
-    segment = Segment().write([("login:a", R, T0, 5)]).write([("login:a", R, T0, 7)])
-    data = bytearray(segment.data)
-    data[segment.ends[1] + 14] ^= 1
-    countfile.segment_path(tmp_path, 1).write_bytes(data)
-    compact(tmp_path, 1)
-    left = [path for path in tmp_path.iterdir() if path.suffix != ".bin"]
-    assert any(path.read_bytes() == bytes(data) for path in left)
-
-
 def test_a_sender_of_long_ago_is_forgotten_and_one_of_last_year_is_not(tmp_path: Path) -> None:
     day = 86400
-    Segment().write([("login:gone", R, T0 - 500 * day, 1), ("login:here", R, T0 - 300 * day, 1)]).save(tmp_path, 1)
+    old = [("login:gone", R, T0 - 500 * day, 1), ("login:here", R, T0 - 300 * day, 1)]
+    Segment(T0 - 600 * day).write(old).save(tmp_path, 1)
     compact(tmp_path, 1)
     Segment().write([("login:new", R, T0, 1)]).save(tmp_path, 2)
     compact(tmp_path, 2)
     found = recover(tmp_path)
-    assert "login:gone" not in found.senders or found.recall("login:gone") == (T0 - 100, b"")
-    assert "login:here" in found.senders
+    assert set(found.senders) == {"login:here", "login:new"}
 
 
 def test_one_count_from_a_wrong_clock_does_not_erase_everybody_s(tmp_path: Path) -> None:
     """The clock said 2036 for a moment, before NTP: compaction takes its time from the rows."""
-    rows = [(f"login:{i}", R, T0 + i, 3) for i in range(40) for _ in range(1)]
+    rows = [(f"login:{i}", R, T0 + i, 3) for i in range(40)]
     rows += [("login:busy", R, T0 + 10 * i, 1) for i in range(30)]
     Segment().write(rows).save(tmp_path, 1)
     compact(tmp_path, 1)
     before = sums_in(tmp_path)
-    Segment().write([("login:x", R, T0 + 13 * 365 * 86400, 1), ("login:busy", R, T0 + 400, 1)]).save(tmp_path, 2)
+    Segment().write([("login:x", R, T0 + 13 * 365 * 86400, 1), ("login:busy", R, T0 + 400, 1)]).save(
+        tmp_path, 2
+    )
     compact(tmp_path, 2)
     found = recover(tmp_path)
     recalled = found.recall("login:busy")

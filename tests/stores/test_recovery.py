@@ -79,7 +79,9 @@ def test_every_bit_flipped(tmp_path: Path) -> None:
             assert problems or got == nonzero(segment.nets[-1]), (i, bit)
 
 
-@pytest.mark.parametrize("junk", [b"\0" * 5, b"\0" * 4096, b"PSR1", b"x" * 100, b"PSR1\xff\xff\xff\x7f\0\0\0\0"])
+@pytest.mark.parametrize(
+    "junk", [b"\0" * 5, b"\0" * 4096, b"PSR1", b"x" * 100, b"PSR1\xff\xff\xff\x7f\0\0\0\0"]
+)
 def test_junk_after_the_last_block(tmp_path: Path, junk: bytes) -> None:
     segment = small()
     path = segment.save(tmp_path, 1)
@@ -101,7 +103,9 @@ def test_a_torn_segment_does_not_hide_the_next(tmp_path: Path) -> None:
 
 BROKEN = {
     "half a definition": countfile.block(countfile.DEFINITIONS, b"\x01\0\0"),
-    "a definition longer than its block": countfile.block(countfile.DEFINITIONS, b"\0" * 8 + b"\xff\xff" + b"a"),
+    "a definition longer than its block": countfile.block(
+        countfile.DEFINITIONS, b"\0" * 8 + b"\xff\xff" + b"a"
+    ),
     "a key that is no text": countfile.block(countfile.DEFINITIONS, b"\0" * 8 + b"\x02\0\xff\xfe"),
     "half a row": countfile.block(countfile.ROWS, b"\0" * 7),
     "a counter that nobody knows": countfile.block(

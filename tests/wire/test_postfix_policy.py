@@ -114,7 +114,9 @@ def test_requests_with_a_pause_between_each() -> None:
 values = st.one_of(
     st.just(""),
     st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), max_size=20),
-    st.sampled_from(["=", "a=b", "==", " ", "\r", "\x00", "\x85\u2028", "request=smtpd_access_policy", "é" * 9]),
+    st.sampled_from(
+        ["=", "a=b", "==", " ", "\r", "\x00", "\x85\u2028", "request=smtpd_access_policy", "é" * 9]
+    ),
 )
 extra = st.text(st.characters(exclude_characters="\n=", exclude_categories=["Cs"]), max_size=12).filter(
     lambda name: name not in WANTED and name != "request"
@@ -141,7 +143,10 @@ def requests(draw: st.DrawFn) -> dict[str, str]:
 def test_any_order_and_any_attributes(one: dict[str, str], other: dict[str, str]) -> None:
     """The first request teaches the layout, the second uses it, the third has another."""
     codec = PolicyCodec("mx1")
-    changed = {name: value if name in ("request", "size", "recipient_count") else value + "=x" for name, value in one.items()}
+    changed = {
+        name: value if name in ("request", "size", "recipient_count") else value + "=x"
+        for name, value in one.items()
+    }
     for pairs in (one, changed, other, one):
         assert codec.feed(write(pairs.items()), 7.0) == [expected(pairs)]
 
@@ -306,7 +311,9 @@ def test_what_a_client_can_read_tells_no_configuration(verb: Verb) -> None:
 
 
 @pytest.mark.parametrize("verb", list(Verb))
-@pytest.mark.parametrize("text", ["Zu viele Empfänger", "a\nb", "a\r\nb", "a\n\naction=OK", "\x00\x1b[0m", "日本"])
+@pytest.mark.parametrize(
+    "text", ["Zu viele Empfänger", "a\nb", "a\r\nb", "a\n\naction=OK", "\x00\x1b[0m", "日本"]
+)
 def test_whatever_the_text_the_answer_is_one_ascii_line(verb: Verb, text: str) -> None:
     answer = render(decision(verb, text), "RCPT")
     assert answer.endswith(b"\n\n")

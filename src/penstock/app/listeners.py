@@ -61,9 +61,12 @@ def _remove_stale(path: Path) -> None:
         if not stat.S_ISSOCK(path.stat().st_mode):
             raise OSError(f"{path} exists and is not a socket")
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.setblocking(False)
             try:
                 probe.connect(str(path))
-            except OSError:
+            except BlockingIOError:  # alive, with a full queue
+                pass
+            except ConnectionRefusedError:
                 path.unlink()
                 return
         raise OSError("somebody else is listening there")

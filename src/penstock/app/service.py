@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from penstock.app import figures, listeners
+from penstock.app import figures, listeners, metrics
 from penstock.app.listeners import ListenError
 from penstock.app.state import InUse, StateFolder
 from penstock.config import ConfigError, Settings, default_path, load
@@ -27,7 +27,7 @@ from penstock.servers.http import HttpServer
 from penstock.servers.policy import Gatekeeper, Traffic
 from penstock.stores.counts import CountLog
 from penstock.stores.records import RecordStore, sqlite_url
-from penstock.stores.recovery import recover
+from penstock.stores.recovery import Recovery, recover
 
 log = structlog.get_logger()
 
@@ -46,11 +46,20 @@ class StartError(Exception):
 class Service:
     """One node. ``clock`` gives seconds since the epoch (a faster one in the demonstration)."""
 
+    state: StateFolder
+    recovery: Recovery
+    records: RecordStore
+    counts: CountLog
+    directory: Chain
+    engine: Engine
+    control: ControlServer
+
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self.settings = settings
         self.clock = clock
         self.serving = False
-        self.started_at = self.loaded_at = clock()
+        self.started_at: float = clock()
+        self.loaded_at = self.started_at
         self.traffic: dict[str, Traffic] = {}
         self._keepers: list[Gatekeeper] = []
         self._servers: list[asyncio.Server] = []
@@ -120,7 +129,7 @@ class Service:
             log.error("no metrics and health", why=str(error))
             return
         self._http = HttpServer(
-            lambda: figures.samples(self), lambda: figures.health(self), lambda: figures.ready(self)
+            lambda: metrics.samples(self), lambda: figures.health(self), lambda: figures.ready(self)
         )
         self._http.start(sock)
 

@@ -23,7 +23,7 @@ class Sender:
     ``replan_at``: when the limits themselves must be worked out again. ``blocked_until``: up to
     then the refusal ``blocked`` repeats without a look; ``halted`` is the refusal of a sender that is
     paused or locked. ``first_seen``: seconds since the epoch.
-    ``log_id``/``log_segment``: this sender's number in the present segment of the count log.
+    ``log_id``/``log_segment``: this sender's number in that segment of the count log (-1: in none).
     """
 
     __slots__ = (
@@ -75,7 +75,7 @@ class Sender:
         self.halted: Refusal | None = None
         self.refusals: dict[str, Refusal] | None = None
         self.log_id = 0
-        self.log_segment = 0
+        self.log_segment = -1
 
     @property
     def kind(self) -> str:

@@ -73,7 +73,7 @@ INVOICES = Actor("invoice run", "invoices@shop.example", "192.0.2.11", "4002", "
 WEB_SHOP = Actor("web shop script", "www@shop.example", "192.0.2.12", "4002", "script", retry=0.0)
 APPLICATION = Actor("application server (by IP)", "", "198.51.100.20", "4003", "relay")
 RELAY = Actor("office mail server (by IP)", "", "198.51.100.9", "4004", "relay", lines=4)
-CLUB = Actor("club of 60", "secretary@chess.example", "192.0.2.13", "4005")
+CLUB = Actor("club mail", "secretary@chess.example", "192.0.2.13", "4005")
 FAST = Actor("hijacked: flood at night", "hanna@hotel.example", "203.0.113.1", "4106", hijacked=True,
              lines=10, clients=120, retry=0.0)  # fmt: skip
 NOON = Actor("hijacked: flood at lunch", "oscar@school.example", "203.0.113.150", "4111", hijacked=True,

@@ -70,7 +70,7 @@ class ControlServer:
         try:
             asked = json.loads(line)
             command = self._commands[asked["command"]]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return {"ok": False, "error": f"not a command: {line[:80]!r}"}
         try:
             return {"ok": True, "result": await command(asked, who)}

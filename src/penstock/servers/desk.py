@@ -177,8 +177,12 @@ class Desk:
         return refusal_of(refusal) | now
 
     def _key(self, asked: Arguments) -> str:
+        """The sender meant: a key that is known as it stands, else what was typed made canonical."""
+        typed = str(asked.get("sender") or "").strip()
+        if typed in self._engine.roster.senders or typed in self._sleeping():
+            return typed
         try:
-            return parse_sender(str(asked.get("sender") or ""), self._policy.naming)
+            return parse_sender(typed, self._policy.naming)
         except BadSender as error:
             raise CommandError(str(error)) from None
 

@@ -83,9 +83,9 @@ class Gatekeeper:
             self._deliver()
 
     def _deliver(self) -> None:
-        for transport, answer in self._outbox:
+        outbox, self._outbox = self._outbox, []
+        for transport, answer in outbox:
             transport.write(answer)
-        self._outbox.clear()
 
     def connection(self) -> PolicyConnection:
         """Protocol factory for loop.create_server."""
@@ -144,13 +144,15 @@ class PolicyConnection(asyncio.Protocol):
         except ProtocolError as error:
             self._refuse_peer(error)
             return
-        if self._queue:
+        if self.waiting:
             self._queue.extend(attempts)
             return
         for i, attempt in enumerate(attempts):
             answer = self._answer(attempt)
             if answer is None:
                 self._queue.extend(attempts[i + 1 :])
+                if not self.waiting:  # the record became durable while we asked for it
+                    self._go_on()
                 return
             self._send(self._transport, answer)
 
@@ -185,6 +187,10 @@ class PolicyConnection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         self._send(self._transport, answer)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Answer what has queued up behind a record, up to the next that has to wait."""
         while self._queue:
             following = self._answer(self._queue.popleft())
             if following is None:

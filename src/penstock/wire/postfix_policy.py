@@ -78,7 +78,7 @@ class PolicyCodec:
             data = self._buffer + data
             self._buffer = b""
         end = data.find(b"\n\n") + 2
-        if end == len(data):
+        if end == len(data) > 1:
             return [self._attempt(data, at)]
         found = []
         start = 0
