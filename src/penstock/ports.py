@@ -23,7 +23,11 @@ class Counts(Protocol):
         ...
 
     def recall(self, key: str) -> tuple[int, bytes] | None:
-        """Hand over (first seen, packed ledger) of a sender known from earlier runs, once."""
+        """Hand over (first seen, packed ledger) of a sender known from earlier, once."""
+        ...
+
+    def rest(self, key: str, first_seen: int, packed: bytes) -> None:
+        """Keep a quiet sender's packed ledger until it is recalled."""
         ...
 
 

@@ -10,11 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rig.policy import DEFAULTS, encode
-
 from penstock.app import Service
 from penstock.app.service import runner
 from penstock.config import Address, load, parse
+from rig.policy import DEFAULTS, encode
 
 T0 = 1_700_000_000.0
 Change = Callable[[Service], None]

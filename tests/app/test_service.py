@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from app.conftest import Logs
 from app.live import T0, Clock, Peer, command, peer, run, serving, until
-
 from penstock.app import Service, figures, service
 from penstock.core.decision import Decision
 from penstock.core.events import Attempt
@@ -146,7 +146,7 @@ def test_closing_answers_what_waits_for_its_record(folder: Path) -> None:
     run(story())
 
 
-class peer_of_closing:  # noqa: N801
+class peer_of_closing:
     """A service that is closed while a client and a command wait for a record."""
 
     def __init__(self, folder: Path) -> None:

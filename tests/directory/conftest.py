@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from directory.support import ACCOUNTS, ENTRIES, QUERY, SCRIPT, TABLE, fill
+from penstock.directory import Database, Program
 from rig.databases import MariaDB, PostgreSQL
 
 
@@ -72,8 +73,8 @@ def source(request: pytest.FixtureRequest) -> dict[str, Any]:
     if request.param == "static":
         return {"entries": ENTRIES}
     if request.param == "command":
-        return {"command": request.getfixturevalue("command")}
-    return {"sql_url": request.getfixturevalue(f"{request.param}_url"), "sql_query": QUERY}
+        return {"program": Program(request.getfixturevalue("command"))}
+    return {"database": Database(request.getfixturevalue(f"{request.param}_url"), QUERY)}
 
 
 @pytest.fixture

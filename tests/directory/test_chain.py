@@ -10,7 +10,7 @@ import pytest
 
 from directory.support import ENTRIES, QUERY, Heard, ask, until
 from penstock.core.policy import Entry
-from penstock.directory import Keeping, open_directory
+from penstock.directory import Database, Keeping, Program, open_directory
 
 pytestmark = pytest.mark.usefixtures("threads_end")
 
@@ -25,7 +25,7 @@ def test_the_command_is_asked_only_for_whom_the_database_does_not_know(
             base.execute("DELETE FROM accounts WHERE login <> 'bob'")
             base.execute("UPDATE accounts SET customer = 'sql'")
         base.close()
-        directory = open_directory(sql_url=sqlite_url, sql_query=QUERY, command=command)
+        directory = open_directory(database=Database(sqlite_url, QUERY), program=Program(command))
         heard = directory.on_news = Heard()
         directory.get("login:bob")
         directory.get("login:alice@example.com")
@@ -43,7 +43,9 @@ def test_the_command_is_asked_only_for_whom_the_database_does_not_know(
 def test_the_command_helps_out_while_the_database_is_down(tmp_path: Path, command: list[str]) -> None:
     async def run() -> None:
         url = f"sqlite:///{tmp_path / 'missing.db'}"
-        directory = open_directory(sql_url=url, sql_query=QUERY, command=command, keeping=KEEPING)
+        directory = open_directory(
+            database=Database(url, QUERY, keeping=KEEPING), program=Program(command, keeping=KEEPING)
+        )
         heard = directory.on_news = Heard()
         assert directory.get("login:bob") is None
         await until(lambda: heard.keys)

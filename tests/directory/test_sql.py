@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from directory.support import ENTRIES, QUERY, Heard, ask, fill, until
 from penstock.core.policy import Entry
-from penstock.directory import Keeping, open_directory
+from penstock.directory import Database, Keeping, open_directory
 from penstock.directory.cache import LookupFailed, SourceDown
 from penstock.directory.complaints import Complaints
 from penstock.directory.dial import Line, parse
@@ -171,7 +171,7 @@ def test_a_database_that_never_answers_blocks_nobody(silent: int, scheme: str) -
     async def run() -> None:
         url = f"{scheme}://user@127.0.0.1:{silent}/accounts"
         keeping = Keeping(first_pause=0.01, longest_pause=0.1, most_waiting=100)
-        directory = open_directory(sql_url=url, sql_query=QUERY, timeout=0.2, keeping=keeping)
+        directory = open_directory(database=Database(url, QUERY, 0.2, keeping))
         slowest = 0.0
         for n in range(100_000):
             started = time.perf_counter()
@@ -192,7 +192,7 @@ def test_a_database_that_never_answers_blocks_nobody(silent: int, scheme: str) -
 def test_closing_does_not_wait_for_a_database_that_hangs(silent: int, scheme: str) -> None:
     async def run() -> None:
         url = f"{scheme}://user@127.0.0.1:{silent}/accounts"
-        directory = open_directory(sql_url=url, sql_query=QUERY, timeout=300)
+        directory = open_directory(database=Database(url, QUERY, 300))
         directory.get(BOB)
         await until(lambda: directory._asked[0]._asker._line._handle)  # type: ignore[attr-defined]
         directory.close()
@@ -210,7 +210,7 @@ def test_closing_interrupts_a_long_query(url: str) -> None:
     query = {"p": "SELECT pg_sleep(100), :login AS customer", "m": "SELECT SLEEP(100), :login AS customer"}
 
     async def run() -> None:
-        directory = open_directory(sql_url=url, sql_query=query.get(url[0], endless), timeout=300)
+        directory = open_directory(database=Database(url, query.get(url[0], endless), 300))
         directory.get(BOB)
         await until(lambda: directory._asked[0]._asker._line._connection)  # type: ignore[attr-defined]
         directory.close()
@@ -250,7 +250,7 @@ def test_one_that_dies_and_comes_back(kind: type[PostgreSQL | MariaDB], table: t
     async def live(server: PostgreSQL | MariaDB) -> None:
         alice, zoe = "login:alice@example.com", "login:zoë%a'b@example.com"
         keeping = Keeping(first_pause=0.01, longest_pause=0.1)
-        directory = open_directory(sql_url=server.url, sql_query=QUERY, timeout=5, keeping=keeping)
+        directory = open_directory(database=Database(server.url, QUERY, 5, keeping))
         heard = directory.on_news = Heard()
         try:
             assert await ask(directory, BOB) == ENTRIES[BOB]
@@ -303,7 +303,7 @@ def test_a_sqlite_file_that_was_replaced_is_found(
 def test_threads(sqlite_url: str) -> None:
     async def run() -> None:
         seen: set[str] = set()
-        directory = open_directory(sql_url=sqlite_url, sql_query=QUERY)
+        directory = open_directory(database=Database(sqlite_url, QUERY))
         line: Any = directory._asked[0]._asker._line  # type: ignore[attr-defined]
         dialled = line.connection
 

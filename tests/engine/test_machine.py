@@ -14,12 +14,12 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from support import ALICE, Smtpd, World, limits, policy_of
 
 from penstock.core.flight import ASKS_END
 from penstock.core.ledger import KEEP, Counter
 from penstock.core.policy import Action, Entry, PauseRule, Policy, Profile, Verb
 from penstock.core.sender import Sender
+from support import ALICE, Smtpd, World, limits, policy_of
 
 BOB = "login:bob@example.com"
 KEYS = (ALICE, BOB, "ip:192.0.2.7", "customer:1")

@@ -6,12 +6,12 @@ The letters are the answers: P pass, D defer, H hold, R reject.
 from __future__ import annotations
 
 import pytest
-from support import ALICE, T0, World, limits, passed, policy, policy_of
 
 from penstock.core.flight import IDLE
 from penstock.core.ledger import Counter
 from penstock.core.policy import Action, Entry, Profile, Verb
 from penstock.core.standing import State
+from support import ALICE, T0, World, limits, passed, policy, policy_of
 
 R, M, K = Counter.RECIPIENTS, Counter.MESSAGES, Counter.KIB
 UNKNOWN = ""

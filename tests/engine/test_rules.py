@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support import ALICE, T0, FakeMemory, World, limits, passed, policy, policy_of
 
 from penstock.core.ledger import Counter, Ledger
 from penstock.core.names import Naming
 from penstock.core.policy import Action, Entry, Override, PauseRule, Profile, Step, Texts, Verb
 from penstock.core.standing import IllegalChange, Standing, State
 from penstock.engine import UnknownSender
+from support import ALICE, T0, FakeMemory, World, limits, passed, policy, policy_of
 
 BOB = "login:bob@example.com"
 CUSTOMER = "customer:4711"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from rig.databases import PostgreSQL
 
 from penstock.stores.records import sqlite_url
+from rig.databases import PostgreSQL
 
 
 @pytest.fixture(scope="session")

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stores.support import T0, M, Net, R, Row, Segment, nonzero, sums_in
 
 from penstock.core.ledger import Ledger
 from penstock.stores import compact as compactor
 from penstock.stores import countfile
 from penstock.stores.compact import compact
 from penstock.stores.recovery import recover
+from stores.support import T0, M, Net, R, Row, Segment, nonzero, sums_in
 
 
 @st.composite

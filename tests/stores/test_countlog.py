@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stores.support import T0, K, M, R, sender, sums_in
 from structlog.testing import capture_logs
 
 from penstock.core.ledger import Ledger
@@ -20,6 +19,7 @@ from penstock.core.sender import Sender
 from penstock.stores import countfile, counts
 from penstock.stores.counts import CountLog
 from penstock.stores.recovery import recover
+from stores.support import T0, K, M, R, sender, sums_in
 
 ALICE, BOB = "login:alice@example.com", "login:bob@example.com"
 Logs = list[Any]

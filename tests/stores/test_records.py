@@ -17,16 +17,16 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from rig.base import free_port
-from rig.databases import PostgreSQL
 from structlog.testing import capture_logs
-from support import limits
 
 from penstock.core.decision import Refusal
 from penstock.core.policy import Override
 from penstock.core.standing import INITIAL, Standing, State
 from penstock.stores import records
 from penstock.stores.records import Memory, RecordStore, sqlite_url
+from rig.base import free_port
+from rig.databases import PostgreSQL
+from support import limits
 
 T0 = 1_700_000_000.0
 PAUSED = Standing(State.PAUSED, T0, "admin:alice", "spam", T0 + 3600.5, State.PROBATION)
@@ -443,6 +443,7 @@ def test_one_fact_that_cannot_be_written_does_not_hold_up_the_others(
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_connections_that_are_cut_are_made_again(postgresql_url: str, logs: list[Any]) -> None:
     async def story() -> None:
         async with opened(postgresql_url) as (store, _):
@@ -464,6 +465,7 @@ def test_connections_that_are_cut_are_made_again(postgresql_url: str, logs: list
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_postgresql_that_comes_up_after_us(logs: list[Any]) -> None:
     """The host boots: the database is ready some seconds later than Penstock."""
 
@@ -483,6 +485,8 @@ def test_a_postgresql_that_comes_up_after_us(logs: list[Any]) -> None:
     run(story)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_postgresql_that_hangs_lets_waiters_go(postgresql: PostgreSQL, postgresql_url: str) -> None:
     """Stopped, not dead: no connection is refused, nothing is answered. Postfix waits for a paused
     sender's answer meanwhile."""

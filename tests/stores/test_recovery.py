@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from stores.support import T0, K, M, R, Segment, nonzero, sums, sums_in
 
 from penstock.core.ledger import Ledger
 from penstock.stores import countfile
 from penstock.stores.recovery import read_snapshot, recover
+from stores.support import T0, K, M, R, Segment, nonzero, sums, sums_in
 
 
 def small() -> Segment:

@@ -8,7 +8,6 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wire.support import ATTRIBUTES, dialogue, request, write
 
 from penstock.core.decision import PASS, Decision
 from penstock.core.events import Attempt
@@ -22,6 +21,7 @@ from penstock.wire.postfix_policy import (
     number,
     render,
 )
+from wire.support import ATTRIBUTES, dialogue, request, write
 
 STAGES = ("CONNECT", "EHLO", "HELO", "MAIL", "RCPT", "DATA", "END-OF-MESSAGE", "VRFY", "ETRN")
 

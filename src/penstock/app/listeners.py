@@ -7,6 +7,8 @@ import contextlib
 import resource
 import socket
 import stat
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from penstock.config import Address
@@ -19,7 +21,10 @@ class ListenError(Exception):
 
 
 def bind(address: Address) -> socket.socket:
-    """A listening socket. A Unix socket is open to every local user: Postfix runs as its own."""
+    """A socket that holds the address; nobody can connect before ``serve``.
+
+    A Unix socket is open to every local user: Postfix runs as its own.
+    """
     try:
         return _bind_unix(Path(address.path)) if address.path else _bind_tcp(address)
     except OSError as error:
@@ -32,7 +37,6 @@ def _bind_tcp(address: Address) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((address.host, address.port))
-        sock.listen(BACKLOG)
         sock.setblocking(False)
     except OSError:
         sock.close()
@@ -47,7 +51,6 @@ def _bind_unix(path: Path) -> socket.socket:
     try:
         sock.bind(str(path))
         path.chmod(0o666)
-        sock.listen(BACKLOG)
         sock.setblocking(False)
     except OSError:
         sock.close()
@@ -70,6 +73,19 @@ def _remove_stale(path: Path) -> None:
                 path.unlink()
                 return
         raise OSError("somebody else is listening there")
+
+
+def name_of(address: Address, sock: socket.socket) -> str:
+    """The address as it was really bound: port 0 has become one."""
+    return str(address if address.path else replace(address, port=sock.getsockname()[1]))
+
+
+async def serve(sock: socket.socket, factory: Callable[[], asyncio.BaseProtocol]) -> asyncio.Server:
+    """Accept connections."""
+    loop = asyncio.get_running_loop()
+    if sock.family == socket.AF_UNIX:
+        return await loop.create_unix_server(factory, sock=sock, backlog=BACKLOG)
+    return await loop.create_server(factory, sock=sock, backlog=BACKLOG)
 
 
 def raise_file_limit() -> None:

@@ -18,7 +18,7 @@ from penstock.app import figures, listeners, metrics
 from penstock.app.listeners import ListenError
 from penstock.app.state import InUse, StateFolder
 from penstock.config import ConfigError, Settings, default_path, load
-from penstock.directory import Chain, Keeping, open_directory
+from penstock.directory import Chain, Database, Keeping, Program, open_directory
 from penstock.engine import MOST_REFUSALS, Engine
 from penstock.servers import systemd
 from penstock.servers.control import Arguments, CommandError, ControlServer
@@ -36,6 +36,8 @@ SAVE = 0.1
 SAVE_AT_ONCE = 50
 """Refusals recorded in one go: a thousand senders refused at once must not stop decisions."""
 
+PATROL = 1.0
+PATROL_AT_ONCE = 2000
 DRAIN = 5.0
 
 
@@ -89,10 +91,16 @@ class Service:
         self.counts.start(loop)
         await self._open_control()
         for address, sock in sockets:
-            keeper = self._keeper(str(address))
-            self._servers.append(await loop.create_server(keeper.connection, sock=sock, backlog=1024))
+            keeper = self._keeper(listeners.name_of(address, sock))
+            self._servers.append(await listeners.serve(sock, keeper.connection))
         self._open_http()
-        for chore in (self._sweep(), self._save(), self._watch_silence(), self._stay_alive()):
+        for chore in (
+            self._sweep(),
+            self._save(),
+            self._put_to_rest(),
+            self._watch_silence(),
+            self._stay_alive(),
+        ):
             self._tasks.append(loop.create_task(chore))
         _calm_garbage_collector()
         self.serving = True
@@ -215,6 +223,11 @@ class Service:
             await asyncio.sleep(SAVE)
             self.engine.refusals.save(SAVE_AT_ONCE, self.clock())
 
+    async def _put_to_rest(self) -> None:
+        while True:
+            await asyncio.sleep(PATROL)
+            self.engine.roster.put_to_rest(self.clock(), PATROL_AT_ONCE)
+
     def silent(self) -> list[tuple[str, float]]:
         """Listeners without a question for longer than the policy allows: (name, seconds)."""
         most, now = self.settings.silence, self.clock()
@@ -244,17 +257,9 @@ def _directory(settings: Settings) -> Chain:
     """The directory from its settings."""
     wanted = settings.directory
     sql, command = wanted.sql, wanted.command
-    ttl = float(min(source.ttl for source in (sql, command) if source) if sql or command else 600)
-    timeout = float(max((source.timeout for source in (sql, command) if source), default=5))
-    return open_directory(
-        entries=wanted.logins,
-        networks=wanted.networks,
-        sql_url=sql.url if sql else "",
-        sql_query=sql.query if sql else "",
-        command=command.argv if command else (),
-        timeout=timeout,
-        keeping=Keeping(ttl=ttl),
-    )
+    database = Database(sql.url, sql.query, sql.timeout, Keeping(ttl=sql.ttl)) if sql else None
+    program = Program(command.argv, command.timeout, Keeping(ttl=command.ttl)) if command else None
+    return open_directory(entries=wanted.logins, networks=wanted.networks, database=database, program=program)
 
 
 def _calm_garbage_collector() -> None:

@@ -19,7 +19,8 @@ DAY = 86400.0
 class Sender:
     """Whoever mail is charged to.
 
-    ``spare_*``: how much may pass before the limits must be read again; zero forces a look.
+    ``spare_*``: how much may pass before the limits must be read again; -1 forces a look even when
+    nothing more is asked for.
     ``replan_at``: when the limits themselves must be worked out again. ``blocked_until``: up to
     then the refusal ``blocked`` repeats without a look; ``halted`` is the refusal of a sender that is
     paused or locked. ``first_seen``: seconds since the epoch.
@@ -92,7 +93,7 @@ class Sender:
     def look_again(self) -> None:
         """Forget cached room and refusal: something changed for the better or the worse."""
         self.replan_at = 0.0
-        self.spare_recipients = self.spare_messages = self.spare_kib = self.spare_refused = 0
+        self.spare_recipients = self.spare_messages = self.spare_kib = self.spare_refused = -1
         self.blocked_until = 0.0
         self.halted = None
 

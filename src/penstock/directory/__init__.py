@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from penstock.core.policy import Entry
@@ -16,7 +17,7 @@ from penstock.directory.cache import USUAL, Asker, Cache, Figures, Keeping, igno
 from penstock.directory.complaints import Complaints
 from penstock.directory.static import Static
 
-__all__ = ["Chain", "Figures", "Keeping", "open_directory"]
+__all__ = ["Chain", "Database", "Figures", "Keeping", "Program", "open_directory"]
 
 
 class Chain:
@@ -60,32 +61,49 @@ class Chain:
             source.close()
 
 
+@dataclass(frozen=True)
+class Database:
+    """Where an SQL query is asked. ``timeout``: seconds."""
+
+    url: str
+    query: str
+    timeout: float = 5.0
+    keeping: Keeping = USUAL
+
+
+@dataclass(frozen=True)
+class Program:
+    """A command that is asked, by so many at a time. ``timeout``: seconds."""
+
+    argv: Sequence[str]
+    timeout: float = 5.0
+    keeping: Keeping = USUAL
+    workers: int = 4
+
+
 def open_directory(
     *,
     entries: Mapping[str, Entry] | None = None,
     networks: Mapping[str, Entry] | None = None,
-    sql_url: str = "",
-    sql_query: str = "",
-    command: Sequence[str] = (),
-    command_workers: int = 4,
-    timeout: float = 5.0,
-    keeping: Keeping = USUAL,
+    database: Database | None = None,
+    program: Program | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Chain:
     """The directory from plain values, inside a running event loop; raises ValueError.
 
     Set ``on_news`` of what it returns. Nothing is connected to before the first ``get``.
     """
-    static = Static(entries or {}, networks or {})
-    askers: list[tuple[Asker, Complaints]] = []
-    if sql_url:
+    asked = []
+    if database is not None:
         from penstock.directory.sql import SqlAsker  # SQLAlchemy takes its time to import
 
         complain = Complaints("sql", clock)
-        askers.append((SqlAsker(sql_url, sql_query, complain, timeout), complain))
-    if command:
+        asker: Asker = SqlAsker(database.url, database.query, complain, database.timeout)
+        asked.append(Cache(asker, complain, database.keeping, clock))
+    if program is not None:
         from penstock.directory.command import CommandAsker
 
         complain = Complaints("command", clock)
-        askers.append((CommandAsker(command, complain, timeout, command_workers), complain))
-    return Chain(static, *(Cache(asker, complain, keeping, clock) for asker, complain in askers))
+        asker = CommandAsker(program.argv, complain, program.timeout, program.workers)
+        asked.append(Cache(asker, complain, program.keeping, clock))
+    return Chain(Static(entries or {}, networks or {}), *asked)

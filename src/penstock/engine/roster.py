@@ -18,6 +18,8 @@ from penstock.core.standing import INITIAL, Standing, State, change
 from penstock.ports import Counts, Directory, Records, Remembered
 
 MOST_SPELLINGS: Final = 50_000
+REST: Final = 6 * 3600.0
+"""Seconds without a count after which a sender is kept packed."""
 
 
 class UnknownSender(LookupError):
@@ -44,6 +46,7 @@ class Roster:
         self._records = records
         self._counts = counts
         self._spellings: dict[str, str] = {}
+        self._patrol: Iterator[str] = iter(())
         for key, standing in remembered.standings.items():
             self.get(key, at).standing = standing
 
@@ -118,6 +121,30 @@ class Roster:
     def _room_of(self, profile: str) -> int:
         limits = self.policy.profile(profile, "customer").parent_limits
         return min((limit.amount * 86400 // limit.window for limit in limits), default=1 << 60)
+
+    def put_to_rest(self, at: float, most: int) -> None:
+        """Look at so many senders, and keep those packed that have been quiet for ``REST``.
+
+        A sleeping sender costs a third and wakes up with its counts when it is needed. Customers
+        stay, because their senders point to them.
+        """
+        for _ in range(most):
+            key = next(self._patrol, None)
+            if key is None:
+                self._patrol = iter(list(self.senders))
+                return
+            sender = self.senders.get(key)
+            if sender is not None and self._may_rest(sender, at):
+                self._counts.rest(key, sender.first_seen, sender.ledger.pack())
+                del self.senders[key]
+
+    def _may_rest(self, sender: Sender, at: float) -> bool:
+        return (
+            max(sender.ledger.last_at(), sender.first_seen) + REST < at
+            and sender.standing is INITIAL
+            and sender.key not in self.overrides
+            and sender.kind != "customer"
+        )
 
     # --- rules ------------------------------------------------------------------------------
 

@@ -23,6 +23,9 @@ from penstock.wire.postfix_policy import DUNNO, PolicyCodec, ProtocolError, rend
 
 log = structlog.get_logger()
 
+COUNTED = frozenset({"RCPT", "DATA", "END-OF-MESSAGE"})
+"""Stages that mean traffic: a monitor's harmless question must not hide a silence."""
+
 MOST_OUTBOX = 32
 """Answers that may wait for the end of the loop's turn."""
 
@@ -160,7 +163,8 @@ class PolicyConnection(asyncio.Protocol):
         """The answer, or None when it has to wait for its record."""
         traffic = self._traffic
         stage = attempt.stage
-        traffic.last_at = attempt.at
+        if stage in COUNTED:
+            traffic.last_at = attempt.at
         try:
             traffic.stages[stage] += 1
         except KeyError:

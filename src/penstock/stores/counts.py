@@ -80,11 +80,15 @@ class CountLog:
         rows += (sender.log_id, at, messages << 8, recipients)
 
     def recall(self, key: str) -> tuple[int, bytes] | None:
-        """(first seen, packed ledger) of a sender known from earlier runs; handed over once."""
+        """(first seen, packed ledger) of a sender known from earlier; handed over once."""
         return self._recovery.recall(key)
 
+    def rest(self, key: str, first_seen: int, packed: bytes) -> None:
+        """Keep a quiet sender's packed ledger until it is recalled."""
+        self._recovery.senders[key] = first_seen.to_bytes(4, "little") + packed
+
     def sleeping(self) -> dict[str, bytes]:
-        """Senders of earlier runs that nobody has needed yet: key → first seen + packed ledger."""
+        """Senders that nobody needs at present: key → first seen + packed ledger."""
         return self._recovery.senders
 
     def _define(self, sender: Sender) -> None:
