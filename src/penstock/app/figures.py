@@ -3,53 +3,51 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from penstock import __version__
+from penstock.app.node import Node
 from penstock.core import explain
 
-if TYPE_CHECKING:
-    from penstock.app.service import Service
 
-
-def degraded(service: Service) -> list[str]:
+def degraded(node: Node) -> list[str]:
     """What does not work as it should, as sentences; empty when all is well."""
     found = []
-    if service.state.problem:
-        found.append(service.state.problem)
-    if service.counts.failing_since:
-        found.append(f"counts are not written since {explain.when(service.counts.failing_since)}")
-    if service.records.degraded_since:
-        found.append(f"records are not written since {explain.when(service.records.degraded_since)}")
-    return found + [f"no traffic on {name} for {seconds:.0f} s" for name, seconds in service.silent()]
+    if node.state.problem:
+        found.append(node.state.problem)
+    if node.counts.failing_since:
+        found.append(f"counts are not written since {explain.when(node.counts.failing_since)}")
+    if node.records.degraded_since:
+        found.append(f"records are not written since {explain.when(node.records.degraded_since)}")
+    return found + [f"no traffic on {name} for {seconds:.0f} s" for name, seconds in node.silent()]
 
 
-def health(service: Service) -> tuple[bool, dict[str, Any]]:
+def health(node: Node) -> tuple[bool, dict[str, Any]]:
     """For /healthz: 503 as long as an administrator should look."""
-    problems = degraded(service)
+    problems = degraded(node)
     return not problems, {"status": "degraded" if problems else "ok", "problems": problems}
 
 
-def ready(service: Service) -> tuple[bool, dict[str, Any]]:
+def ready(node: Node) -> tuple[bool, dict[str, Any]]:
     """For /readyz: 200 while the policy listeners are open."""
-    return service.serving, {"ready": service.serving}
+    return node.serving, {"ready": node.serving}
 
 
-def status(service: Service) -> dict[str, Any]:
+def status(node: Node) -> dict[str, Any]:
     """For ``doctor`` and for administrators."""
-    now = service.clock()
+    now = node.clock()
     return {
         "version": __version__,
         "pid": os.getpid(),
-        "state": str(service.state.path),
-        "policy_file": str(service.settings.file) if service.settings.file else None,
-        "policy_loaded_at": explain.when(service.loaded_at),
-        "policy_warnings": list(service.settings.warnings),
-        "mode": service.settings.mode,
-        "started_at": explain.when(service.started_at),
-        "senders": len(service.engine.roster.senders) + len(service.counts.sleeping()),
-        "problems": degraded(service),
-        "recovery": {"rows": service.recovery.rows, "problems": service.recovery.problems},
+        "state": str(node.state.path),
+        "policy_file": str(node.settings.file) if node.settings.file else None,
+        "policy_loaded_at": explain.when(node.loaded_at),
+        "policy_warnings": list(node.settings.warnings),
+        "mode": node.settings.mode,
+        "started_at": explain.when(node.started_at),
+        "senders": len(node.engine.roster.senders) + len(node.counts.sleeping()),
+        "problems": degraded(node),
+        "recovery": {"rows": node.recovery.rows, "problems": node.recovery.problems},
         "listeners": [
             {
                 "address": name,
@@ -61,6 +59,6 @@ def status(service: Service) -> dict[str, Any]:
                 "protocol_errors": traffic.protocol_errors,
                 "silent_for": now - traffic.last_at if traffic.last_at else None,
             }
-            for name, traffic in service.traffic.items()
+            for name, traffic in node.traffic.items()
         ],
     }

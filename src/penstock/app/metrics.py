@@ -5,80 +5,78 @@ from __future__ import annotations
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from penstock import __version__
+from penstock.app.node import Node
 from penstock.servers.http import Sample
 from penstock.servers.policy import Traffic
-
-if TYPE_CHECKING:
-    from penstock.app.service import Service
 
 Values = Iterable[tuple[Sequence[str], float]]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One metric: ``read`` gives (label values, value) from the running service."""
+    """One metric: ``read`` gives (label values, value) from the running node."""
 
     name: str
     kind: Literal["counter", "gauge"]
     text: str
     labels: tuple[str, ...]
-    read: Callable[[Service], Values]
+    read: Callable[[Node], Values]
 
 
-def samples(service: Service) -> Iterator[Sample]:
+def samples(node: Node) -> Iterator[Sample]:
     """All metrics as they are now."""
     for metric in METRICS:
-        yield metric.kind, metric.name, metric.text, metric.labels, list(metric.read(service))
+        yield metric.kind, metric.name, metric.text, metric.labels, list(metric.read(node))
 
 
-def _each(read: Callable[[Traffic], float]) -> Callable[[Service], Values]:
+def _each(read: Callable[[Traffic], float]) -> Callable[[Node], Values]:
     """A figure of every policy listener."""
-    return lambda service: [((name,), read(traffic)) for name, traffic in service.traffic.items()]
+    return lambda node: [((name,), read(traffic)) for name, traffic in node.traffic.items()]
 
 
-def _one(read: Callable[[Service], float]) -> Callable[[Service], Values]:
-    """A figure of the whole service."""
-    return lambda service: [((), read(service))]
+def _one(read: Callable[[Node], float]) -> Callable[[Node], Values]:
+    """A figure of the whole node."""
+    return lambda node: [((), read(node))]
 
 
-def _requests(service: Service) -> Values:
-    return [((name, stage), n) for name, t in service.traffic.items() for stage, n in t.stages.items()]
+def _requests(node: Node) -> Values:
+    return [((name, stage), n) for name, t in node.traffic.items() for stage, n in t.stages.items()]
 
 
-def _refusals(service: Service) -> Values:
-    return [((name, str(verb)), n) for name, t in service.traffic.items() for verb, n in t.verbs.items()]
+def _refusals(node: Node) -> Values:
+    return [((name, str(verb)), n) for name, t in node.traffic.items() for verb, n in t.verbs.items()]
 
 
-def _silence(service: Service) -> Values:
-    now = service.clock()
-    each = service.traffic.items()
-    return [((name,), now - (traffic.last_at or service.started_at)) for name, traffic in each]
+def _silence(node: Node) -> Values:
+    now = node.clock()
+    each = node.traffic.items()
+    return [((name,), now - (traffic.last_at or node.started_at)) for name, traffic in each]
 
 
-def _not_open(service: Service) -> Values:
-    states = Tally(str(sender.standing.state) for sender in service.engine.roster.not_open(service.clock()))
+def _not_open(node: Node) -> Values:
+    states = Tally(str(sender.standing.state) for sender in node.engine.roster.not_open(node.clock()))
     return [((state,), n) for state, n in states.items()]
 
 
-def _senders(service: Service) -> float:
-    return len(service.engine.roster.senders) + len(service.counts.sleeping())
+def _senders(node: Node) -> float:
+    return len(node.engine.roster.senders) + len(node.counts.sleeping())
 
 
-def _degraded(service: Service) -> Values:
+def _degraded(node: Node) -> Values:
     return [
-        (("counts",), float(service.counts.failing_since > 0)),
-        (("records",), float(service.records.degraded_since > 0)),
-        (("state",), float(bool(service.state.problem))),
-        (("traffic",), float(bool(service.silent()))),
+        (("counts",), float(node.counts.failing_since > 0)),
+        (("records",), float(node.records.degraded_since > 0)),
+        (("state",), float(bool(node.state.problem))),
+        (("traffic",), float(bool(node.silent()))),
     ]
 
 
-def _directory(figure: str) -> Callable[[Service], Values]:
-    def read(service: Service) -> Values:
-        return [((name,), getattr(f, figure)) for name, f in service.directory.figures().items()]
+def _directory(figure: str) -> Callable[[Node], Values]:
+    def read(node: Node) -> Values:
+        return [((name,), getattr(f, figure)) for name, f in node.directory.figures().items()]
 
     return read
 

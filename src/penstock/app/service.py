@@ -16,6 +16,7 @@ import structlog
 
 from penstock.app import figures, listeners, metrics
 from penstock.app.listeners import ListenError
+from penstock.app.node import Node
 from penstock.app.state import InUse, StateFolder
 from penstock.config import ConfigError, Settings, default_path, load
 from penstock.directory import Chain, Database, Keeping, Program, open_directory
@@ -27,7 +28,7 @@ from penstock.servers.http import HttpServer
 from penstock.servers.policy import Gatekeeper, Traffic
 from penstock.stores.counts import CountLog
 from penstock.stores.records import RecordStore, sqlite_url
-from penstock.stores.recovery import Recovery, recover
+from penstock.stores.recovery import recover
 
 log = structlog.get_logger()
 
@@ -45,24 +46,13 @@ class StartError(Exception):
     """The service cannot start; the message says why and what to do."""
 
 
-class Service:
-    """One node. ``clock`` gives seconds since the epoch (a faster one in the demonstration)."""
+class Service(Node):
+    """A node that runs."""
 
-    state: StateFolder
-    recovery: Recovery
-    records: RecordStore
-    counts: CountLog
-    directory: Chain
-    engine: Engine
     control: ControlServer
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        self.settings = settings
-        self.clock = clock
-        self.serving = False
-        self.started_at: float = clock()
-        self.loaded_at = self.started_at
-        self.traffic: dict[str, Traffic] = {}
+        super().__init__(settings, clock)
         self._keepers: list[Gatekeeper] = []
         self._servers: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -227,12 +217,6 @@ class Service:
         while True:
             await asyncio.sleep(PATROL)
             self.engine.roster.put_to_rest(self.clock(), PATROL_AT_ONCE)
-
-    def silent(self) -> list[tuple[str, float]]:
-        """Listeners without a question for longer than the policy allows: (name, seconds)."""
-        most, now = self.settings.silence, self.clock()
-        ages = ((name, now - (t.last_at or self.started_at)) for name, t in self.traffic.items())
-        return [(name, age) for name, age in ages if most and age > most]
 
     async def _watch_silence(self) -> None:
         """Silence is an alarm: after an upgrade Postfix may have stopped asking."""

@@ -20,6 +20,7 @@ from penstock.core.standing import IllegalChange, State
 from penstock.engine import Engine, UnknownSender
 from penstock.servers.control import Arguments, Command, CommandError
 
+LONGEST_TERM = 100 * 365 * 86400.0
 WINDOWS = {"minute": 60, "hour": 3600, "day": 86400, "week": 7 * 86400, "month": 30 * 86400}
 
 
@@ -79,12 +80,10 @@ class Desk:
     async def standing(self, asked: Arguments, who: str) -> dict[str, Any]:
         """Put a sender in a standing: sender, to, reason, for (seconds), then."""
         key, at = self._key(asked), self._clock()
-        seconds = asked.get("for")
-        until = at + float(seconds) if seconds else None
+        until, why = _until(asked, at), _reason(asked)
         try:
-            ticket = self._engine.roster.change_standing(
-                key, State(asked["to"]), at, who, asked["reason"], until, State(asked.get("then", "open"))
-            )
+            to, then = State(asked.get("to")), State(asked.get("then", "open"))
+            ticket = self._engine.roster.change_standing(key, to, at, who, why, until, then)
         except (IllegalChange, ValueError) as error:
             raise CommandError(str(error)) from None
         sender = self._engine.roster.get(key, at)
@@ -116,10 +115,10 @@ class Desk:
             limits += [parse_limit(text, unit) for text in asked.get(str(unit)) or ()]
         if not limits and not profile:
             raise CommandError("say a limit or a profile, for example --recipients 1000/h")
-        if not str(asked.get("reason") or "").strip():
+        why = _reason(asked)
+        if not why:
             raise CommandError("an exception needs a reason")
-        until = at + float(asked["for"]) if asked.get("for") else None
-        return Override(key, profile or None, tuple(limits), until, who, asked["reason"])
+        return Override(key, profile or None, tuple(limits), _until(asked, at), who, why)
 
     # --- questions --------------------------------------------------------------------------
 
@@ -133,7 +132,7 @@ class Desk:
             if number % 1000 == 999:
                 await asyncio.sleep(0)
             self._settle(sender, at)
-            if match in sender.key and state in (None, str(sender.standing.state)):
+            if match in sender.key.lower() and state in (None, str(sender.standing.state)):
                 rows.append(row_of(sender, int(at)))
         return {
             "senders": heapq.nlargest(most, rows, key=_busiest),
@@ -190,6 +189,28 @@ class Desk:
         until = sender.standing.until
         if until is not None and at >= until:
             self._engine.roster.replan(sender, at)
+
+
+# --- arguments ------------------------------------------------------------------------------
+
+
+def _reason(asked: Arguments) -> str:
+    """Why; a terminal that does not speak UTF-8 must not get in the way."""
+    return str(asked.get("reason") or "").strip().encode("utf-8", "backslashreplace").decode()
+
+
+def _until(asked: Arguments, at: float) -> float | None:
+    """The end of a term of ``for`` seconds."""
+    seconds = asked.get("for")
+    if seconds is None:
+        return None
+    try:
+        term = float(seconds)
+    except (TypeError, ValueError):
+        term = 0.0
+    if not 0 < term <= LONGEST_TERM:
+        raise CommandError(f"a term of {seconds!r} seconds: between 1 second and 100 years; none is for good")
+    return at + term
 
 
 # --- values as JSON -------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,9 +26,26 @@ import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 
 from penstock.core.decision import Refusal
-from penstock.core.limits import Limit, Unit
 from penstock.core.policy import Override
-from penstock.core.standing import Standing, State
+from penstock.core.standing import Standing
+from penstock.stores import damage
+from penstock.stores.schema import (
+    HISTORY,
+    META,
+    OVERRIDES,
+    REFUSALS,
+    SCHEMA,
+    STANDINGS,
+    Key,
+    Memory,
+    Row,
+    clean,
+    override_row,
+    read_meta,
+    read_overrides,
+    read_standings,
+    standing_row,
+)
 
 log = structlog.get_logger()
 
@@ -36,59 +53,9 @@ RETRY: Final = 1.0
 MOST_WAITING: Final = 100_000
 KEEP_REFUSALS: Final = 90 * 86400.0
 
-_schema = sa.MetaData()
-_text, _time = sa.Text, sa.Float
-META = sa.Table("meta", _schema, sa.Column("key", _text, primary_key=True), sa.Column("value", _text))
-STANDINGS = sa.Table(
-    "standings",
-    _schema,
-    sa.Column("sender", _text, primary_key=True),
-    *(sa.Column(name, _text, nullable=False) for name in ("state", "by", "why", "then")),
-    sa.Column("since", _time, nullable=False),
-    sa.Column("until", _time),
-)
-HISTORY = sa.Table(
-    "history",
-    _schema,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("at", _time, nullable=False),
-    sa.Column("sender", _text, nullable=False, index=True),
-    *(sa.Column(name, _text, nullable=False) for name in ("what", "before", "after", "by", "why")),
-    sa.Column("until", _time),
-)
-OVERRIDES = sa.Table(
-    "overrides",
-    _schema,
-    sa.Column("sender", _text, primary_key=True),
-    sa.Column("profile", _text),
-    *(sa.Column(name, _text, nullable=False) for name in ("limits", "by", "why")),
-    sa.Column("until", _time),
-)
-REFUSALS = sa.Table(
-    "refusals",
-    _schema,
-    sa.Column("reference", _text, primary_key=True),
-    *(sa.Column(name, _text, nullable=False) for name in ("sender", "rule", "verb", "figures")),
-    sa.Column("shadow", sa.Boolean, nullable=False),
-    *(sa.Column(name, _time, nullable=False) for name in ("first_at", "last_at")),
-    sa.Column("recipients", sa.Integer, nullable=False),
-)
-
-Row = dict[str, Any]
-Key = tuple[str, str]
-
 
 class StoreError(Exception):
     """The records cannot be read or written; the message says why."""
-
-
-@dataclass
-class Memory:
-    """What the records held at start."""
-
-    standings: dict[str, Standing] = field(default_factory=dict)
-    overrides: dict[str, Override] = field(default_factory=dict)
-    installed_at: float = 0.0
 
 
 class RecordStore:
@@ -107,13 +74,14 @@ class RecordStore:
         self._insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         self._thread = threading.Thread(target=self._work, name="records", daemon=True)
         self._started = False
+        self._made = False
 
     def start(self, loop: asyncio.AbstractEventLoop | None, now: float) -> Memory:
         """Open the database, read what is known and begin to write; degraded if it cannot be read."""
         self._loop = loop
         try:
-            memory = self._load(now)
-        except (sa.exc.SQLAlchemyError, OSError, ValueError) as error:
+            memory = self._open(now)
+        except (sa.exc.SQLAlchemyError, OSError) as error:
             self._degrade(error)
             memory = Memory(installed_at=now)
         self._started = True
@@ -124,32 +92,14 @@ class RecordStore:
 
     def put_standing(self, sender: str, old: Standing, new: Standing) -> int:
         """Write a change of standing and its line of history."""
-        row = {
-            "sender": sender,
-            "state": str(new.state),
-            "since": new.since,
-            "by": new.by,
-            "why": new.why,
-            "until": new.until,
-            "then": str(new.then),
-        }
-        self._put(("standings", sender), STANDINGS, row)
+        self._put(("standings", sender), STANDINGS, standing_row(sender, new))
         return self._log(
             sender, "standing", str(old.state), str(new.state), new.since, new.by, new.why, new.until
         )
 
     def put_override(self, override: Override) -> int:
         """Write an exception for one sender and its line of history."""
-        limits = json.dumps([[str(x.unit), x.amount, x.window, x.mode] for x in override.limits])
-        row = {
-            "sender": override.sender,
-            "profile": override.profile,
-            "limits": limits,
-            "until": override.until,
-            "by": override.by,
-            "why": override.why,
-        }
-        self._put(("overrides", override.sender), OVERRIDES, row)
+        self._put(("overrides", override.sender), OVERRIDES, override_row(override))
         after = ", ".join([*([override.profile] if override.profile else []), *map(str, override.limits)])
         return self._log(
             override.sender, "limit", "", after, time.time(), override.by, override.why, override.until
@@ -192,6 +142,8 @@ class RecordStore:
 
     def _put(self, key: Key, table: sa.Table, row: Row | None) -> int:
         self._ticket += 1
+        if row is not None:
+            row = {name: clean(value) if isinstance(value, str) else value for name, value in row.items()}
         self._jobs.put(Job(self._ticket, key, table, row))
         return self._ticket
 
@@ -267,12 +219,10 @@ class RecordStore:
             return
         newest = max(job.ticket for job in self._waiting.values())
         try:
-            with self._engine.begin() as connection:
-                self._execute(connection)
+            self._commit(list(self._waiting.values()))
         except sa.exc.SQLAlchemyError as error:
             self._degrade(error)
-            for key in list(self._waiting)[: max(0, len(self._waiting) - MOST_WAITING)]:
-                del self._waiting[key]
+            self._keep_bounded()
         else:
             self._waiting.clear()
             self._restore()
@@ -280,10 +230,35 @@ class RecordStore:
         if self._loop is not None and self._calls:
             self._loop.call_soon_threadsafe(self._call_back)
 
-    def _execute(self, connection: sa.Connection) -> None:
-        """All that waits, table by table, each with as few statements as there are kinds."""
-        for table in _schema.sorted_tables:
-            jobs = [job for job in self._waiting.values() if job.table is table]
+    def _commit(self, jobs: list[Job]) -> None:
+        """All in one transaction. One that no database could take must not keep back the others."""
+        try:
+            with self._engine.begin() as connection:
+                if not self._made:
+                    SCHEMA.create_all(connection)
+                self._execute(connection, jobs)
+            self._made = True
+        except sa.exc.SQLAlchemyError:
+            raise
+        except Exception:
+            if len(jobs) == 1:
+                log.exception("a record cannot be written and is dropped", what=jobs[0].key)
+                return
+            half = len(jobs) // 2
+            self._commit(jobs[:half])
+            self._commit(jobs[half:])
+
+    def _keep_bounded(self) -> None:
+        """Refusals give way first: a standing is worth more than its consequences."""
+        surplus = len(self._waiting) - MOST_WAITING
+        if surplus > 0:
+            for key in sorted(self._waiting, key=lambda key: key[0] != REFUSALS.name)[:surplus]:
+                del self._waiting[key]
+
+    def _execute(self, connection: sa.Connection, all_jobs: list[Job]) -> None:
+        """Table by table, each with as few statements as there are kinds."""
+        for table in SCHEMA.sorted_tables:
+            jobs = [job for job in all_jobs if job.table is table]
             rows = [job.row for job in jobs if job.row is not None]
             gone = [job.key[1] for job in jobs if job.row is None]
             if gone:
@@ -302,10 +277,12 @@ class RecordStore:
 
     def _reply(self, job: Job) -> None:
         assert job.query is not None and job.future is not None
+        if not job.future.set_running_or_notify_cancel():
+            return
         try:
             with self._engine.begin() as connection:
                 job.future.set_result([dict(row._mapping) for row in connection.execute(job.query)])
-        except sa.exc.SQLAlchemyError as error:
+        except Exception as error:
             job.future.set_exception(StoreError(_short(error)))
 
     def _call_back(self) -> None:
@@ -330,20 +307,49 @@ class RecordStore:
 
     # --- start and end ----------------------------------------------------------------------
 
+    def _open(self, now: float) -> Memory:
+        """What the database holds. A damaged file is put aside and a new one begun with what can
+        still be read of standings and exceptions."""
+        path = damage.sqlite_file(self._engine)
+        if path is None or not path.exists():
+            return self._load(now)
+        try:
+            damage.examine(self._engine, path)
+            return self._load(now)
+        except (sa.exc.DatabaseError, damage.Damaged) as error:
+            if not damage.is_damage(error):
+                raise
+            saved, why = damage.salvage(self._engine, now), _short(error)
+        self._engine.dispose()
+        kept = damage.put_aside(path, now)
+        self._load(saved.installed_at)
+        for sender, standing in saved.standings.items():
+            key = ("standings", sender)
+            self._waiting[key] = Job(0, key, STANDINGS, standing_row(sender, standing))
+        for override in saved.overrides.values():
+            key = ("overrides", override.sender)
+            self._waiting[key] = Job(0, key, OVERRIDES, override_row(override))
+        self._write()
+        log.error(
+            "the records are damaged: standings, exceptions and history are lost but for what is counted here",
+            why=why,
+            kept=str(kept),
+            standings=len(saved.standings),
+            exceptions=len(saved.overrides),
+        )
+        return saved
+
     def _load(self, now: float) -> Memory:
+        memory = Memory(installed_at=now)
         with self._engine.begin() as connection:
-            _schema.create_all(connection)
-            installed = connection.execute(
-                sa.select(META.c.value).where(META.c.key == "installed_at")
-            ).scalar()
-            if installed is None:
+            SCHEMA.create_all(connection)
+            if not read_meta(connection, memory):
                 connection.execute(sa.insert(META).values(key="installed_at", value=repr(now)))
             connection.execute(sa.delete(REFUSALS).where(REFUSALS.c.last_at < now - KEEP_REFUSALS))
-            return Memory(
-                {row.sender: _standing(row) for row in connection.execute(sa.select(STANDINGS))},
-                {row.sender: _override(row) for row in connection.execute(sa.select(OVERRIDES))},
-                float(installed) if installed is not None else now,
-            )
+            read_standings(connection, memory)
+            read_overrides(connection, memory)
+        self._made = True
+        return memory
 
     async def close(self) -> None:
         """Write what waits and end the thread."""
@@ -378,21 +384,14 @@ def _open_engine(url: str) -> sa.Engine:
 
     @sa.event.listens_for(engine, "connect")
     def durable(connection: Any, _record: Any) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+        except Exception:
+            connection.close()
+            raise
 
     return engine
-
-
-def _standing(row: Any) -> Standing:
-    return Standing(State(row.state), row.since, row.by, row.why, row.until, State(row.then))
-
-
-def _override(row: Any) -> Override:
-    limits = tuple(
-        Limit(Unit(unit), amount, window, mode) for unit, amount, window, mode in json.loads(row.limits)
-    )
-    return Override(row.sender, row.profile, limits, row.until, row.by, row.why)
 
 
 def _short(error: Exception) -> str:

@@ -1,0 +1,44 @@
+"""The parts of a running service, as those see them who only read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from penstock.app.state import StateFolder
+from penstock.config import Settings
+from penstock.directory import Chain
+from penstock.engine import Engine
+from penstock.servers.policy import Traffic
+from penstock.stores.counts import CountLog
+from penstock.stores.records import RecordStore
+from penstock.stores.recovery import Recovery
+
+
+class Node:
+    """One node. ``clock`` gives seconds since the epoch (a faster one in the demonstration).
+
+    ``traffic``: figures of each policy listener by its address. ``loaded_at``: when the policy
+    in force was read.
+    """
+
+    state: StateFolder
+    recovery: Recovery
+    records: RecordStore
+    counts: CountLog
+    directory: Chain
+    engine: Engine
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.serving = False
+        self.started_at: float = clock()
+        self.loaded_at = self.started_at
+        self.traffic: dict[str, Traffic] = {}
+
+    def silent(self) -> list[tuple[str, float]]:
+        """Listeners without a question for longer than the policy allows: (name, seconds)."""
+        most, now = self.settings.silence, self.clock()
+        ages = ((name, now - (t.last_at or self.started_at)) for name, t in self.traffic.items())
+        return [(name, age) for name, age in ages if most and age > most]
