@@ -39,6 +39,9 @@ class FakeCounts:
     def recall(self, key: str) -> tuple[int, bytes] | None:
         return self.earlier.pop(key, None)
 
+    def rest(self, key: str, first_seen: int, packed: bytes) -> None:
+        self.earlier[key] = first_seen, packed
+
     def net(self, key: str, counter: Counter) -> int:
         """What a recovery from these rows would find."""
         return sum(n for k, c, _, n in self.rows if k == key and c == counter)

@@ -52,7 +52,7 @@ def test_references_of_many_stretches_differ() -> None:
     assert len(found) == 20_000
 
 
-LIMIT = {
+LIMIT: dict[str, str | int | float] = {
     "unit": "recipients",
     "limit": "200/h",
     "window": 3600,

@@ -49,7 +49,8 @@ def check(ledger: Ledger, events: list[Event], now: int, newest: int) -> None:
 @st.composite
 def histories(draw: st.DrawFn, most: int = 60) -> list[Event]:
     """Events as they arrive: mostly in order, some late, with gaps of all sizes."""
-    now, found = T0, []
+    now = T0
+    found: list[Event] = []
     for _ in range(draw(st.integers(1, most))):
         now += draw(gaps)
         at = now - draw(lateness)

@@ -172,7 +172,7 @@ RUBBISH = {
     "HTTP": b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n\n\n",
     "no end": b"request=smtpd_access_policy\n" + b"x=" + b"y" * 70_000,
     "too long": b"request=smtpd_access_policy\nprotocol_state=RCPT\nx=" + b"y" * 70_000 + b"\n\n",
-    "attribute twice": b"request=smtpd_access_policy\nprotocol_state=RCPT\nsasl_username=a\nsasl_username=b\n\n",
+    "attribute twice": b"request=smtpd_access_policy\nprotocol_state=RCPT\nsize=1\nsize=2\n\n",
     "no state": b"request=smtpd_access_policy\nsasl_username=a\n\n",
     "no number": request(size="1e9"),
     "TLS": bytes.fromhex("16030100ba010000b60303") + bytes(200) + b"\n\n",

@@ -479,6 +479,15 @@ def test_recipients_that_only_the_end_named_are_given_back_too() -> None:
     assert world.counts.net(ALICE, R) == 0
 
 
+def test_recipients_that_only_the_end_named_are_checked_too() -> None:
+    """An access table let the other nine in before we were asked: they are no way round the limit."""
+    world = World(policy("5/h"))
+    smtpd = world.smtpd()
+    assert smtpd.many(1) == 1
+    assert smtpd.end(10, 100) is Verb.DEFER
+    assert world.counted() == (0, 0)
+
+
 def test_a_pause_in_the_middle_of_a_message_stops_it_at_the_end() -> None:
     world = World(GENEROUS)
     smtpd = world.smtpd()

@@ -11,6 +11,7 @@ from penstock.core.names import Naming
 from penstock.core.policy import Action, Entry, Override, PauseRule, Profile, Step, Texts, Verb
 from penstock.core.standing import IllegalChange, Standing, State
 from penstock.engine import UnknownSender
+from penstock.engine.roster import REST
 from support import ALICE, T0, FakeMemory, World, limits, passed, policy, policy_of
 
 BOB = "login:bob@example.com"
@@ -512,3 +513,20 @@ def test_who_was_never_seen_is_unknown() -> None:
     assert world.engine.roster.find(ALICE).key == ALICE
     with pytest.raises(UnknownSender):
         world.engine.roster.find(BOB)
+
+
+def test_a_quiet_sender_is_put_to_rest_and_wakes_with_its_counts() -> None:
+    world = World(policy("5/d"))
+    smtpd = world.smtpd()
+    assert smtpd.many(4) == 4
+    assert smtpd.end(4, 10) is Verb.PASS
+    roster = world.engine.roster
+    for _ in range(3):
+        roster.put_to_rest(world.at, 100)
+    assert ALICE in roster.senders
+    world.wait(REST + 10)
+    for _ in range(3):
+        roster.put_to_rest(world.at, 100)
+    assert ALICE not in roster.senders
+    world.at = T0 + 80_000
+    assert smtpd.mail().many(9) == 1

@@ -25,21 +25,20 @@ from stores.support import T0, M, Net, R, Row, Segment, nonzero, sums_in
 @st.composite
 def histories(draw: st.DrawFn) -> list[list[Row]]:
     """Three to five segments of charges, each refund in its segment or in a later one."""
-    at, open_charges, segments = T0, [], []
+    at = T0
+    open_charges: list[Row] = []
+    segments: list[list[Row]] = []
     for _ in range(draw(st.integers(3, 5))):
         rows: list[Row] = []
         for _ in range(draw(st.integers(0, 8))):
             at += draw(st.sampled_from([0, 1, 7, 100, 400, 8000]))
-            if open_charges and draw(st.booleans()):
+            refund: bool = draw(st.booleans())
+            if open_charges and refund:
                 key, counter, second, n = open_charges.pop(draw(st.integers(0, len(open_charges) - 1)))
                 rows.append((key, counter, second, -draw(st.integers(0, n))))
             else:
-                row = (
-                    f"login:{draw(st.integers(0, 3))}",
-                    draw(st.sampled_from([R, M])),
-                    at,
-                    draw(st.integers(1, 9)),
-                )
+                key, counter = f"login:{draw(st.integers(0, 3))}", draw(st.sampled_from([R, M]))
+                row = (key, counter, at, draw(st.integers(1, 9)))
                 open_charges.append(row)
                 rows.append(row)
         segments.append(rows)

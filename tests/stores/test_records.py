@@ -23,7 +23,8 @@ from penstock.core.decision import Refusal
 from penstock.core.policy import Override
 from penstock.core.standing import INITIAL, Standing, State
 from penstock.stores import records
-from penstock.stores.records import Memory, RecordStore, sqlite_url
+from penstock.stores.records import RecordStore, sqlite_url
+from penstock.stores.schema import Memory
 from rig.base import free_port
 from rig.databases import PostgreSQL
 from support import limits
@@ -34,7 +35,7 @@ LOCKED = Standing(State.LOCKED, T0 + 9, "admin:bob", "fraud: 'quoted' – ünïc
 OVERRIDE = Override(
     "login:a", "big", limits("200/h", "bytes 5MB/d", "shadow messages 7/m"), T0 + 99, "admin:a", "why"
 )
-FIGURES = {"used": 3, "limit": "3/h", "since": 1.5}
+FIGURES: dict[str, str | int | float] = {"used": 3, "limit": "3/h", "since": 1.5}
 REFUSAL = Refusal("AAAA-BBBB", "login:a", "limit:recipients 3/h", "defer", False, T0, T0 + 1, FIGURES, 5)
 
 
@@ -161,7 +162,8 @@ def test_history_is_newest_first_and_says_who_when_why(url: str) -> None:
                 ("open", "paused", PAUSED.by, PAUSED.why, PAUSED.since),
             ]
             assert rows[1]["until"] == PAUSED.until
-            assert len(await asyncio.wrap_future(store.history("login:a", 1))) == 1
+            rows = await asyncio.wrap_future(store.history("login:a", 1))
+            assert len(rows) == 1
 
     run(story)
 
@@ -304,11 +306,13 @@ def test_a_second_process_reads_what_was_reported_while_the_first_lives(tmp_path
         path = tmp_path / "r.db"
         async with opened(sqlite_url(path)) as (store, _):
             await durable(store, store.put_standing("login:a", INITIAL, PAUSED))
-            code = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('select state from standings').fetchall())"
-            done = subprocess.run(
-                [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=20
+            query = "sqlite3.connect(sys.argv[1]).execute('select state from standings').fetchall()"
+            code = f"import sqlite3, sys; print({query})"
+            child = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", code, str(path), stdout=asyncio.subprocess.PIPE
             )
-            assert "paused" in done.stdout
+            said, _ = await child.communicate()
+            assert b"paused" in said
 
     run(story)
 
@@ -514,15 +518,19 @@ def family(pid: int) -> list[int]:
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_file_that_is_no_database_is_survived_loudly(tmp_path: Path, logs: list[Any]) -> None:
+def test_a_file_that_is_no_database_is_kept_reported_and_replaced(tmp_path: Path, logs: list[Any]) -> None:
     path = tmp_path / "records.db"
-    path.write_bytes(b"this is no database\n" * 500)
+    damaged = b"this is no database\n" * 500
+    path.write_bytes(damaged)
 
     async def story() -> None:
         async with opened(sqlite_url(path)) as (store, memory):
             assert memory.standings == {}
-            assert not await durable(store, store.put_standing("login:a", INITIAL, PAUSED))
+            assert await durable(store, store.put_standing("login:a", INITIAL, PAUSED))
             assert [entry["log_level"] for entry in logs] == ["error"]
+        assert damaged in [kept.read_bytes() for kept in tmp_path.iterdir()]
+        async with opened(sqlite_url(path)) as (_, memory):
+            assert memory.standings == {"login:a": PAUSED}
 
     run(story)
 

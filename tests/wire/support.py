@@ -14,7 +14,7 @@ POSTFIX = (
     "encryption_protocol=TLSv1.3 encryption_cipher=TLS_AES_256_GCM_SHA384 encryption_keysize=256 "
     "policy_context=penstock/rcpt+eom"
 )
-ATTRIBUTES: Mapping[str, str] = dict(pair.split("=", 1) for pair in POSTFIX.split(" "))  # type: ignore[misc]
+ATTRIBUTES: Mapping[str, str] = dict(pair.split("=", 1) for pair in POSTFIX.split(" "))
 
 
 def request(**changes: str) -> bytes:

@@ -39,7 +39,7 @@ def figures(
         return found | ({"until": standing.until} if standing.until is not None else {})
     _, why = growth(sender, sender.profile, policy, watching_since, at)
     if sender.standing.state in (State.SLOWED, State.PROBATION):
-        why = f"{sender.standing.state} since {when(sender.standing.since)}"
+        why = f"lowered because it is {sender.standing.state} since {when(sender.standing.since)}"
     found = {
         "unit": str(excess.limit.unit),
         "limit": str(excess.limit),
@@ -59,7 +59,7 @@ def cause(refusal: Refusal) -> str:
     if "limit" not in f:
         until = f", until {when(float(f['until']))}" if "until" in f else ""
         return f"it is {f['state']} since {when(float(f['since']))} by {f['by']}{until}: {f['why']}"
-    because = f", lowered because it is {f['because']}" if "because" in f else ""
+    because = f", {f['because']}" if "because" in f else ""
     kind = "the exception for this sender" if f.get("override") else f"profile {f['profile']}"
     used, allowed = (f"{n} KiB" if f["unit"] == "bytes" else f"{n}" for n in (f["used"], f["allowed"]))
     unit = "" if f["unit"] == "bytes" else f" {f['unit']}"

@@ -7,13 +7,14 @@ finer. A coarse entry carries the *end* of its slot: a window never counts less 
 really happened in it ("at most 200 in any hour" holds), and is at most one slot slower to forget.
 
 Cost. One entry is 8 bytes in one array: a sender who mails a few times a day stays below
-500 bytes, a machine that never stops below 9 KiB (``MOST_ENTRIES``). Adding to the newest slot
+500 bytes, a machine that never stops below 4 KiB for each thing that is counted. Adding to the newest slot
 is O(1); summing reads the window's entries. Counts add, so ledgers of several nodes merge by addition.
 """
 
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
 
@@ -26,7 +27,8 @@ AGES = ((120, 1), (2 * 3600, 12), (2 * 86400, 180), (32 * 86400, 4320))
 KEEP = AGES[-1][0]
 """Seconds after which a count is forgotten: no window may be longer."""
 
-MOST_ENTRIES = 1024
+AHEAD = AGES[-1][1]
+"""Slots: what lies further in the future was counted by a wrong clock, and is not looked at."""
 
 _COUNT_BITS = 30
 _COUNTER_BITS = 5
@@ -47,6 +49,9 @@ class Counter(IntEnum):
     SHADOWED = 5
     """Recipients that a limit in shadow mode would have refused."""
 
+
+MOST_ENTRIES = 480 * len(Counter)
+"""What all ages together have slots for: no ledger grows beyond it."""
 
 _RECIPIENTS = int(Counter.RECIPIENTS)
 _MESSAGES = int(Counter.MESSAGES)
@@ -94,8 +99,9 @@ class Ledger:
     def add(self, counter: int, at: int, n: int) -> None:
         """Count ``n`` (negative: give back) at second ``at``. Late additions find their slot."""
         slot = at // SLOT
-        if self._recipients and n < 0 and slot == self._slot:
-            self._turn(slot)
+        if n < 0:
+            self._give_back(counter, slot, -n)
+            return
         entries = self._entries
         key = slot << _COUNTER_BITS | counter
         i = len(entries) - 1
@@ -103,8 +109,7 @@ class Ledger:
             entry = entries[i]
             found = entry >> _COUNT_BITS
             if found == key:
-                count = (entry & _MOST) + n
-                entries[i] = key << _COUNT_BITS | (0 if count < 0 else min(count, _MOST))
+                entries[i] = key << _COUNT_BITS | min((entry & _MOST) + n, _MOST)
                 return
             if found >> _COUNTER_BITS < slot:
                 break
@@ -113,25 +118,33 @@ class Ledger:
             entries.insert(i + 1, key << _COUNT_BITS | min(n, _MOST))
             if len(entries) > self._coarsen_at:
                 self.coarsen(at)
-        elif n < 0:
-            self._give_back(counter, slot, -n)
 
     def _give_back(self, counter: int, slot: int, n: int) -> None:
-        """Take ``n`` from the first entry at or after ``slot``: where coarsening moved the slot."""
+        """Take ``n`` from where it was counted: its slot, or the coarser ones that it was merged into."""
+        self._turn(self._slot)
         entries = self._entries
-        for i, entry in enumerate(entries):
-            if entry >> _SLOT_SHIFT >= slot and entry >> _COUNT_BITS & 31 == counter:
-                entries[i] = entry - min(n, entry & _MOST)
+        for _, width in AGES:
+            key = (slot - slot % width + width - 1) << _COUNTER_BITS | counter
+            i = bisect_left(entries, key >> _COUNTER_BITS << _SLOT_SHIFT)
+            while i < len(entries) and entries[i] >> _SLOT_SHIFT == key >> _COUNTER_BITS:
+                if entries[i] >> _COUNT_BITS == key:
+                    taken = min(n, entries[i] & _MOST)
+                    entries[i] -= taken
+                    n -= taken
+                i += 1
+            if not n:
                 return
 
     def total(self, counter: int, at: int, window: int) -> int:
         """Sum of ``counter`` over the ``window`` seconds that end at ``at``."""
         oldest = (at - window) // SLOT
-        total = self._filling(counter) if self._slot >= oldest else 0
+        newest = at // SLOT + AHEAD
+        total = self._filling(counter) if oldest <= self._slot <= newest else 0
         for entry in reversed(self._entries):
-            if entry >> _SLOT_SHIFT < oldest:
+            slot = entry >> _SLOT_SHIFT
+            if slot < oldest:
                 break
-            if entry >> _COUNT_BITS & 31 == counter:
+            if entry >> _COUNT_BITS & 31 == counter and slot <= newest:
                 total += entry & _MOST
         return total
 
@@ -144,12 +157,12 @@ class Ledger:
         """The first second at which the window holds at most ``most``, if nothing is added."""
         self._turn(self._slot)
         total = self.total(counter, at, window)
-        oldest = (at - window) // SLOT
+        oldest, newest = (at - window) // SLOT, at // SLOT + AHEAD
         for entry in self._entries:
             slot = entry >> _SLOT_SHIFT
             if total <= most:
                 break
-            if slot >= oldest and entry >> _COUNT_BITS & 31 == counter:
+            if oldest <= slot <= newest and entry >> _COUNT_BITS & 31 == counter:
                 total -= entry & _MOST
                 at = (slot + 1) * SLOT + window
         return at

@@ -19,11 +19,13 @@ Mode = Literal["off", "shadow", "enforce"]
 MODES: tuple[Mode, ...] = ("off", "shadow", "enforce")
 
 UNLIMITED = 1 << 60
+LONGEST_DURATION = 100 * 365 * 86400
+"""Seconds."""
 
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 _SECONDS |= {"sec": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 7 * 86400}
 _KIB = {"kb": 1, "kib": 1, "mb": 1024, "mib": 1024, "gb": 1024**2, "gib": 1024**2}
-_LIMIT = re.compile(r"\s*(\d{1,12})\s*([a-z]*)\s*/\s*(\d{0,6})\s*([a-z]+)\s*", re.IGNORECASE | re.ASCII)
+_LIMIT = re.compile(r"\s*(\d{1,12})\s*([a-z]*)\s*/\s*(\d{0,8})\s*([a-z]+)\s*", re.IGNORECASE | re.ASCII)
 _DURATION = re.compile(r"\s*(\d{1,9})\s*([a-z]+)\s*", re.IGNORECASE | re.ASCII)
 
 
@@ -106,6 +108,8 @@ def parse_duration(text: str) -> int:
     seconds = _SECONDS.get(found[2].lower()) if found else None
     if found is None or seconds is None or not int(found[1]):
         raise BadLimit(f'"{text}": not a duration (write a number and s, m, h, d or w, for example "2h")')
+    if int(found[1]) * seconds > LONGEST_DURATION:
+        raise BadLimit(f'"{text}": longer than {LONGEST_DURATION // 31536000} years')
     return int(found[1]) * seconds
 
 

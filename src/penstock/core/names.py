@@ -7,6 +7,7 @@ typed, so it is bounded in length and free of control characters.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -14,6 +15,10 @@ from ipaddress import IPv6Address, ip_address
 
 KINDS = ("login", "uid", "script", "ip", "customer")
 LONGEST_NAME = 256
+
+
+_CUT = re.compile(rf".{{{LONGEST_NAME - 17}}}~[0-9a-f]{{16}}")
+"""What ``_bounded`` makes of a longer name: canonical already."""
 
 
 class BadSender(ValueError):
@@ -36,10 +41,13 @@ class Naming:
 
 def login_key(typed: str, naming: Naming) -> str:
     """``login:`` key of a SASL user name as typed."""
-    name = "".join(typed.split()).lower()
+    if _CUT.fullmatch(typed):
+        return "login:" + typed
+    name = "".join(typed.split()).casefold()
     local, at, realm = name.rpartition("@")
     if not at:
-        local, realm = realm, naming.default_realm
+        local, realm = realm, ""
+    realm = realm or naming.default_realm
     realm = naming.realm_aliases.get(realm.rstrip("."), realm.rstrip("."))
     if naming.plus_tags:
         local = local.partition("+")[0] or local
@@ -70,7 +78,10 @@ def parse_sender(text: str, naming: Naming | None = None) -> str:
             "for example login:alice@example.com or ip:192.0.2.7"
         )
     if kind == "login":
-        return login_key(name, naming or Naming())
+        key = login_key(name, naming or Naming())
+        if key == "login:":
+            raise BadSender(f"{text!r} names no login: write KIND:NAME, for example login:alice@example.com")
+        return key
     if kind == "ip":
         return _parsed_address(text, name)
     if kind == "uid" and not (name.isascii() and name.isdigit()):
@@ -98,4 +109,4 @@ def _bounded(name: str) -> str:
     if len(name) <= LONGEST_NAME:
         return name
     digest = blake2b(name.encode("utf-8", "backslashreplace"), digest_size=8).hexdigest()
-    return f"{name[:LONGEST_NAME]}~{digest}"
+    return f"{name[: LONGEST_NAME - len(digest) - 1]}~{digest}"

@@ -120,13 +120,13 @@ def plan(sender: Sender, policy: Policy, watching_since: float, at: float) -> No
 def growth(
     sender: Sender, profile: Profile, policy: Policy, watching_since: float, at: float
 ) -> tuple[float, str]:
-    """The factor that age and clean history give, and the words for it ("" when it is 1)."""
+    """The factor that age and clean history give, and the reason in words ("" when it is 1)."""
     born = _born(sender, policy, watching_since)
     if born is not None and profile.newcomer:
         days = max(0.0, (at - born) / DAY)
         factor = step_factor(profile.newcomer, days)
         if factor != 1.0:
-            return factor, f"new for {days:.0f} days"
+            return factor, f"lowered because it is new ({days:.0f} days)"
     return _trust(sender, profile.trusted, at)
 
 
@@ -144,7 +144,7 @@ def _trust(sender: Sender, steps: tuple[Step, ...], at: float) -> tuple[float, s
         return 1.0, ""
     days = sender.ledger.active_days(Counter.RECIPIENTS, int(at))
     factor = step_factor(steps, days)
-    return factor, f"{days} clean active days" if factor != 1.0 else ""
+    return factor, f"raised for {days} clean active days" if factor != 1.0 else ""
 
 
 def _standing_factor(standing: Standing, profile: Profile) -> float:

@@ -7,6 +7,7 @@ an administrator's word and only an administrator (or its own end) takes it back
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -31,7 +32,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.LOCKED: frozenset({State.OPEN, State.PROBATION, State.PAUSED, State.LOCKED}),
 }
 
-ADMIN = "admin"
+ADMIN = "admin:"
 """Prefix of ``by`` for a person: ``admin:alice``. Everything else is Penstock itself."""
 
 
@@ -77,12 +78,14 @@ def change(
         raise IllegalChange(f"the sender is {old.state} already: it cannot become {to}")
     if not why.strip():
         raise IllegalChange(f"a change to {to} needs a reason")
-    if until is not None and until <= at:
+    if not by.strip():
+        raise IllegalChange(f"a change to {to} needs to say by whom")
+    if until is not None and not at < until < math.inf:
         raise IllegalChange("the end of a standing must lie in the future")
-    if old.state is State.LOCKED and not by.startswith(ADMIN):
-        raise IllegalChange("the sender is locked: only an administrator can change that")
     if until is None:
         then = State.OPEN
+    if State.LOCKED in (old.state, to, then) and not by.startswith(ADMIN):
+        raise IllegalChange("only an administrator can lock a sender or change that it is locked")
     return Standing(to, at, by, why.strip(), until, then)
 
 

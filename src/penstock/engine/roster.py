@@ -18,6 +18,9 @@ from penstock.core.standing import INITIAL, Standing, State, change
 from penstock.ports import Counts, Directory, Records, Remembered
 
 MOST_SPELLINGS: Final = 50_000
+
+_MERGED: Final = "penstock:names"
+_STRICT: Final = (State.OPEN, State.PROBATION, State.SLOWED, State.PAUSED, State.LOCKED)
 REST: Final = 6 * 3600.0
 """Seconds without a count after which a sender is kept packed."""
 
@@ -49,6 +52,7 @@ class Roster:
         self._patrol: Iterator[str] = iter(())
         for key, standing in remembered.standings.items():
             self.get(key, at).standing = standing
+        self._rename_what_holds()
 
     # --- finding ----------------------------------------------------------------------------
 
@@ -177,19 +181,49 @@ class Roster:
             found.look_again()
 
     def _rename(self) -> None:
-        """Logins that now have another canonical form: their counts and standing move there."""
+        """Logins that now have another canonical form: counts, standing and exception move there."""
         self._spellings.clear()
-        logins = [key for key in self.senders if key.startswith("login:")]
-        for key in logins:
-            new_key = login_key(key.removeprefix("login:"), self.policy.naming)
+        for key in list(self.senders | self.overrides):
+            new_key = self._canonical(key)
             if new_key != key:
-                old = self.senders.pop(key)
-                new = self.get(new_key, old.first_seen)
-                for at, counter, n in old.ledger.counts():
-                    new.ledger.add(counter, at, n)
-                    self._counts.append(new, counter, at, n)
-                if old.standing.state is not State.OPEN and new.standing.state is State.OPEN:
-                    self.set_standing(new, old.standing)
+                self._merge(key, new_key)
+
+    def _rename_what_holds(self) -> None:
+        """At start: the names may have changed meanwhile, and no pause may hang on an old name."""
+        for key in list(self.senders | self.overrides):
+            new_key = self._canonical(key)
+            if new_key == key:
+                continue
+            sender = self.senders.get(key)
+            if sender is not None and sender.standing.by == _MERGED:
+                del self.senders[key]
+            else:
+                self._merge(key, new_key)
+
+    def _canonical(self, key: str) -> str:
+        kind, _, name = key.partition(":")
+        return login_key(name, self.policy.naming) if kind == "login" else key
+
+    def _merge(self, key: str, new_key: str) -> None:
+        """One account under two names: the stricter standing holds, and the exception that is there."""
+        old = self.find(key) if key in self.senders else None
+        new = self.get(new_key, old.first_seen if old is not None else self.watching_since)
+        override = self.overrides.pop(key, None)
+        if override is not None:
+            self._records.drop_override(key, new.standing.since, _MERGED)
+            if new_key not in self.overrides:
+                self.set_override(replace(override, sender=new_key))
+        if old is None:
+            return
+        del self.senders[key]
+        for at, counter, n in old.ledger.counts():
+            new.ledger.add(counter, at, n)
+            self._counts.append(new, counter, at, n)
+        if _STRICT.index(old.standing.state) > _STRICT.index(new.standing.state):
+            self.set_standing(new, old.standing)
+        if old.standing is not INITIAL:
+            moved = Standing(State.OPEN, old.standing.since, _MERGED, f"now part of {new_key}")
+            self._records.put_standing(key, old.standing, moved)
 
     # --- standing and exceptions ------------------------------------------------------------
 

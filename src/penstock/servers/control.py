@@ -22,6 +22,7 @@ log = structlog.get_logger()
 
 SOCKET: Final = "control.sock"
 LONGEST_LINE: Final = 1 << 20
+BACKLOG: Final = 1024
 
 Arguments = Mapping[str, Any]
 Command = Callable[[Arguments, str], Awaitable[Any]]
@@ -39,31 +40,42 @@ class ControlServer:
         self.path = folder / SOCKET
         self._commands = commands
         self._server: asyncio.Server | None = None
+        self._peers: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Take over the socket's path (the folder's lock says that nobody else serves)."""
         self.path.unlink(missing_ok=True)
         before = os.umask(0o117)
         try:
-            self._server = await asyncio.start_unix_server(self._serve, self.path, limit=LONGEST_LINE)
+            self._server = await asyncio.start_unix_server(
+                self._serve, self.path, limit=LONGEST_LINE, backlog=BACKLOG
+            )
         finally:
             os.umask(before)
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Stop listening and hang up."""
         if self._server is not None:
             self._server.close()
             self.path.unlink(missing_ok=True)
+        for peer in self._peers:
+            peer.cancel()
+        await asyncio.gather(*self._peers)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        who = f"admin:{_peer(writer)}"
+        who, task = f"admin:{_peer(writer)}", asyncio.current_task()
+        assert task is not None
+        self._peers.add(task)
         try:
             while line := await reader.readline():
                 writer.write(json.dumps(await self._answer(line, who)).encode() + b"\n")
                 await writer.drain()
         except (ConnectionError, ValueError) as error:
             log.warning("control connection broken off", by=who, why=str(error))
+        except asyncio.CancelledError:  # the service closes; asyncio takes a cancelled peer for a fault
+            pass
         finally:
+            self._peers.discard(task)
             writer.close()
 
     async def _answer(self, line: bytes, who: str) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class Desk:
         key, at = self._key(asked), self._clock()
         until, why = _until(asked, at), _reason(asked)
         try:
-            to, then = State(asked.get("to")), State(asked.get("then", "open"))
+            to, then = State(str(asked.get("to"))), State(asked.get("then", "open"))
             ticket = self._engine.roster.change_standing(key, to, at, who, why, until, then)
         except (IllegalChange, ValueError) as error:
             raise CommandError(str(error)) from None
@@ -112,7 +112,7 @@ class Desk:
             raise CommandError(f"no profile {profile!r}: there are {', '.join(self._policy.profiles)}")
         limits: list[Limit] = []
         for unit in (Unit.RECIPIENTS, Unit.MESSAGES, Unit.BYTES):
-            limits += [parse_limit(text, unit) for text in asked.get(str(unit)) or ()]
+            limits += [parse_limit(str(text), unit) for text in asked.get(str(unit)) or ()]
         if not limits and not profile:
             raise CommandError("say a limit or a profile, for example --recipients 1000/h")
         why = _reason(asked)
@@ -125,7 +125,7 @@ class Desk:
     async def senders(self, asked: Arguments, who: str) -> dict[str, Any]:
         """Senders by what they sent in the last hour or day; ``state`` and ``match`` narrow it."""
         del who
-        at, most = self._clock(), int(asked.get("limit") or 50)
+        at, most = self._clock(), _number(asked, "limit", 50)
         state, match = asked.get("state"), str(asked.get("match") or "").lower()
         rows = []
         for number, sender in enumerate(list(self._engine.roster.senders.values())):
@@ -178,7 +178,8 @@ class Desk:
     def _key(self, asked: Arguments) -> str:
         """The sender meant: a key that is known as it stands, else what was typed made canonical."""
         typed = str(asked.get("sender") or "").strip()
-        if typed in self._engine.roster.senders or typed in self._sleeping():
+        known = typed in self._engine.roster.senders
+        if known or (typed in self._sleeping() and not typed.startswith("login:")):
             return typed
         try:
             return parse_sender(typed, self._policy.naming)
@@ -197,6 +198,16 @@ class Desk:
 def _reason(asked: Arguments) -> str:
     """Why; a terminal that does not speak UTF-8 must not get in the way."""
     return str(asked.get("reason") or "").strip().encode("utf-8", "backslashreplace").decode()
+
+
+def _number(asked: Arguments, name: str, usual: int) -> int:
+    """A whole number above zero."""
+    found = asked.get(name)
+    if found is None:
+        return usual
+    if not isinstance(found, int) or found < 1:
+        raise CommandError(f"{name}: a number above zero, not {found!r}")
+    return found
 
 
 def _until(asked: Arguments, at: float) -> float | None:

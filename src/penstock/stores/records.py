@@ -181,7 +181,7 @@ class RecordStore:
 
     def refusal(self, reference: str) -> Future[list[Row]]:
         """The stretch of that reference, if it is known."""
-        return self._ask(sa.select(REFUSALS).where(REFUSALS.c.reference == reference))
+        return self._ask(sa.select(REFUSALS).where(REFUSALS.c.reference == clean(reference)))
 
     def _ask(self, query: sa.Select[Any]) -> Future[list[Row]]:
         future: Future[list[Row]] = Future()
@@ -331,7 +331,7 @@ class RecordStore:
             self._waiting[key] = Job(0, key, OVERRIDES, override_row(override))
         self._write()
         log.error(
-            "the records are damaged: standings, exceptions and history are lost but for what is counted here",
+            "the records are damaged: standings and exceptions are lost but for what is counted here",
             why=why,
             kept=str(kept),
             standings=len(saved.standings),
