@@ -42,6 +42,9 @@ class FakeCounts:
     def rest(self, key: str, first_seen: int, packed: bytes) -> None:
         self.earlier[key] = first_seen, packed
 
+    def sleeping(self) -> dict[str, bytes]:
+        return {key: packed for key, (_, packed) in self.earlier.items()}
+
     def net(self, key: str, counter: Counter) -> int:
         """What a recovery from these rows would find."""
         return sum(n for k, c, _, n in self.rows if k == key and c == counter)

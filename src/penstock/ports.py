@@ -30,6 +30,10 @@ class Counts(Protocol):
         """Keep a quiet sender's packed ledger until it is recalled."""
         ...
 
+    def sleeping(self) -> Mapping[str, bytes]:
+        """Senders that can be recalled."""
+        ...
+
 
 class Records(Protocol):
     """Durable facts: standings with their history, overrides, refusals.

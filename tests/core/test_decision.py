@@ -80,7 +80,7 @@ def test_one_recipient_in_shadow_mode() -> None:
 @pytest.mark.parametrize(
     "figures, words",
     [
-        ({**LIMIT, "because": "new for 2 days"}, "lowered because it is new for 2 days"),
+        ({**LIMIT, "because": "lowered because it is new (2 days)"}, "lowered because it is new (2 days)"),
         ({**LIMIT, "override": 1}, "the exception for this sender allows 200"),
         ({**LIMIT, "unit": "bytes", "limit": "2MB/h"}, "it had sent 200 KiB within an hour"),
         (
@@ -95,7 +95,7 @@ def test_causes(figures: dict[str, str | int | float], words: str) -> None:
 
 def test_a_raised_limit_is_not_called_lowered() -> None:
     """The trusted factor raises a limit: "lowered because" would be untrue."""
-    figures = {**LIMIT, "allowed": 400, "used": 400, "because": "28 clean active days"}
+    figures = {**LIMIT, "allowed": 400, "used": 400, "because": "raised for 28 clean active days"}
     assert "lowered" not in refusal_sentence(replace(REFUSAL, figures=figures))
 
 

@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -169,13 +170,46 @@ def test_kill_9_at_any_moment_loses_no_pause_and_no_more_than_50_ms_of_counts() 
     assert "Traceback" not in log and "[error" not in log and "could not be read" not in log
 
 
+def test_a_compactor_dies_with_its_service(tmp_path: Path) -> None:
+    """Left alone it would take segments away under the next service, which is just reading them."""
+    fifo = tmp_path / "counts-00000001.log"
+    os.mkfifo(fifo)  # so that the compactor waits
+    service = (
+        "import os, subprocess, sys\n"
+        "command = [sys.executable, '-m', 'penstock.stores.compact', sys.argv[1], '1', str(os.getpid())]\n"
+        "child = subprocess.Popen(command); print(child.pid, flush=True); child.wait()"
+    )
+    command = [sys.executable, "-c", service, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        compactor = int(process.stdout.readline())
+
+        def gone() -> bool:
+            status = Path(f"/proc/{compactor}/stat")
+            with contextlib.suppress(OSError):
+                return status.read_text().rpartition(")")[2].split()[0] in "ZX"
+            return True
+
+        wait_until(lambda: b"penstock.stores.compact" in Path(f"/proc/{compactor}/cmdline").read_bytes())
+        time.sleep(0.3)  # past its imports, at the fifo
+        assert not gone()
+        process.kill()
+        process.wait()
+        wait_until(gone, what="the compactor to end")
+
+
 def test_sigterm_under_load_loses_nothing() -> None:
     with SmallSegments(ROOMY) as penstock:
         loads = [Asking(penstock, [f"u{i}@example.com"]) for i in range(3)]
         wait_until(lambda: min(len(load.answered) for load in loads) > 300, what="some traffic")
-        start = time.monotonic()
-        assert penstock.terminate() == 0
-        assert time.monotonic() - start < 3
+        half = penstock.client()
+        half.send(b"request=smtpd_access_policy\n")
+        with half, socket.socket(socket.AF_UNIX) as hung:
+            hung.connect(str(penstock.state / "control.sock"))
+            hung.send(b'{"command": "stat')
+            start = time.monotonic()
+            assert penstock.terminate() == 0
+            assert time.monotonic() - start < 3
         for load in loads:
             load.join(10)
         penstock.start()
@@ -430,6 +464,10 @@ def test_damaged_files_are_survived_and_told(
             assert 20 <= counted <= 60 or damage in (_garbage, _zero, _empty, _truncate, _hole)
             if damage is not _empty or pattern != "counts-*.log":
                 assert victims[-1].name in log or damage is _tail
+            if victims[-1].name in log:
+                wait_until(
+                    lambda: list(penstock.state.glob("*.damaged")), what="the damaged file kept beside"
+                )
         penstock.kill()
         penstock.start()
         paused = ask(penstock.state, "senders", state="paused")["senders"]

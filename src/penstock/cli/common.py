@@ -95,9 +95,12 @@ def ask(named: Path | None, command: str, **arguments: Any) -> Any:
         ) from None
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror or error}") from None
-    if not line:
-        raise click.ClickException("the service closed the connection without an answer: see its log")
-    answer = json.loads(line)
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        raise click.ClickException(
+            "the service closed the connection without an answer: see its log"
+        ) from None
     if not answer["ok"]:
         raise click.ClickException(answer["error"])
     return answer["result"]

@@ -44,7 +44,10 @@ def _print(result: dict[str, Any]) -> None:
         figures = (row["hour"], row["day"], row["refused_day"])
         cells = (row["sender"], row["state"], row["profile"], *map(str, figures), row["last_at"] or "")
         table.add_row(*(Text(cell, style=style) for cell in cells))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=600)  # one sender a line for grep and awk
+    console.print(table)
     shown = len(result["senders"])
     more = f", {shown} shown (--most)" if shown < result["matching"] else ""
     click.echo(f"{result['matching']} senders in memory match{more}; {result['known']} known in all")

@@ -8,17 +8,19 @@ from hashlib import blake2b
 
 from penstock.core.policy import Verb
 
+PASSING = frozenset({Verb.PASS, Verb.MARK})
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 class Decision:
-    """One answer. ``ticket``: records up to this number must be durable before it is given.
+    """One answer. ``stops``: the mail does not go on as it would. ``ticket``: records up to this
+    number must be durable before it is given.
 
     ``rendered``: the answer in the words of the last protocol that asked, so that a flood of
     equal answers is worded once.
     """
 
-    __slots__ = ("argument", "reference", "rendered", "rule", "text", "ticket", "verb")
+    __slots__ = ("argument", "reference", "rendered", "rule", "stops", "text", "ticket", "verb")
 
     def __init__(
         self,
@@ -30,6 +32,7 @@ class Decision:
         ticket: int = 0,
     ) -> None:
         self.verb = verb
+        self.stops = verb not in PASSING
         self.argument = argument
         self.reference = reference
         self.rule = rule

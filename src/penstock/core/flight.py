@@ -36,7 +36,7 @@ class Flight:
     """One message while it is received.
 
     ``recipients``: address → the second it was charged at, or the decision that refused it.
-    ``charged``: how many are charged; ``unnamed``: how many of them by their number only.
+    ``charged``: how many are charged; ``unnamed``: second → how many of them by their number only.
     ``repeats``: questions about a recipient that was charged already: a client that names an
     address twice (Postfix counts it twice and delivers it once), or a broken connection.
     ``live``: what it has charged stands in the ledgers. ``verdict``: the decision that holds for
@@ -65,7 +65,7 @@ class Flight:
         self.last_at = at
         self.recipients: dict[str, int | Decision] = {}
         self.charged = 0
-        self.unnamed = 0
+        self.unnamed: dict[int, int] | None = None
         self.repeats = 0
         self.message_at = 0
         self.live = True
@@ -77,9 +77,19 @@ class Flight:
         """Charged, and its end is still to come."""
         return self.live and not self.committed and self.charged > 0
 
+    def refused_some(self) -> bool:
+        """Some of its recipients were refused (under warn_if_reject Postfix accepts them all the same)."""
+        return any(isinstance(known, Decision) for known in self.recipients.values())
+
+    def add_unnamed(self, second: int, n: int) -> None:
+        """Remember recipients that are charged by their number only."""
+        if self.unnamed is None:
+            self.unnamed = {}
+        self.unnamed[second] = self.unnamed.get(second, 0) + n
+
     def seconds(self) -> dict[int, int]:
         """Second → recipients charged at it."""
-        found = {self.message_at: self.unnamed} if self.unnamed else {}
+        found = dict(self.unnamed or {})
         for second in self.recipients.values():
             if isinstance(second, int):
                 found[second] = found.get(second, 0) + 1

@@ -47,8 +47,8 @@ def login_key(typed: str, naming: Naming) -> str:
     local, at, realm = name.rpartition("@")
     if not at:
         local, realm = realm, ""
-    realm = realm or naming.default_realm
-    realm = naming.realm_aliases.get(realm.rstrip("."), realm.rstrip("."))
+    realm = realm.rstrip(".") or naming.default_realm
+    realm = naming.realm_aliases.get(realm, realm)
     if naming.plus_tags:
         local = local.partition("+")[0] or local
     name = f"{local}@{realm}" if realm else local

@@ -100,12 +100,11 @@ class Sender:
 
 def plan(sender: Sender, policy: Policy, watching_since: float, at: float) -> None:
     """Work out which limits hold for the sender now, and until when that is sure."""
-    entry, override = sender.entry, sender.override
+    override = sender.override
     if override is not None and override.until is not None and at >= override.until:
         sender.override = override = None
-    name = (override and override.profile) or (entry and entry.profile) or ""
     kind = sender.kind
-    profile = sender.profile = policy.profile(name, kind)
+    profile = sender.profile = profile_of(sender, policy)
     base = profile.parent_limits if kind == "customer" else profile.limits
     sender.limits = merged_limits(base, override.limits) if override is not None else base
     sender.factor = 1.0
@@ -115,6 +114,14 @@ def plan(sender: Sender, policy: Policy, watching_since: float, at: float) -> No
     ends = [at + PLAN_LASTS, sender.standing.until, override.until if override is not None else None]
     sender.look_again()
     sender.replan_at = min(end for end in ends if end is not None)
+
+
+def profile_of(sender: Sender, policy: Policy) -> Profile:
+    """The exception's profile, else the directory's, else the default of the sender's kind."""
+    named = sender.override.profile if sender.override is not None else None
+    if not named and sender.entry is not None:
+        named = sender.entry.profile
+    return policy.profile(named or "", sender.kind)
 
 
 def growth(

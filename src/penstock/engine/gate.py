@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from penstock.core import explain
-from penstock.core.decision import PASS, Decision, Refusal
+from penstock.core.decision import PASS, PASSING, Decision, Refusal
 from penstock.core.events import Attempt
 from penstock.core.flight import ASKS_END, MOST_RECIPIENTS, Channel, Flight, Flights
 from penstock.core.ledger import Counter
@@ -69,22 +69,23 @@ class Engine:
         key = f"{a.host} {a.instance}"
         flight = self.flights.get(key)
         if flight is None:
+            channel.asks_rcpt = True
             flight = self._take_off(a, channel, key)
         else:
             answered = self._answered(flight, a)
             if answered is not None:
                 return answered
         messages = 0 if flight.charged else 1
-        refused = self._room(flight, a.at, 1, messages, (a.size + 1023) >> 10)
-        if refused is not None:
-            return self._refuse(flight, a.recipient, refused)
+        found = self._room(flight, a.at, 1, messages, (a.size + 1023) >> 10)
+        if found is not None and found.stops:
+            return self._refuse(flight, a.recipient, found)
         second = int(a.at)
         self._charge(flight, second, 1, messages)
         if len(flight.recipients) < MOST_RECIPIENTS:
             flight.recipients[a.recipient] = second
         else:
-            flight.unnamed += 1
-        return PASS
+            flight.add_unnamed(second, 1)
+        return found or PASS
 
     def _answered(self, flight: Flight, a: Attempt) -> Decision | None:
         """The answer that this message or recipient has had already."""
@@ -133,11 +134,21 @@ class Engine:
         if not a.recipient_count or channel.asks_rcpt or began(a) < self.started_at:
             return None
         flight = self._take_off(a, channel, f"{a.host} {a.instance}")
-        flight.verdict = self._room(flight, a.at, a.recipient_count, 1, (a.size + 1023) >> 10)
-        if flight.verdict is None:
-            flight.unnamed = a.recipient_count
-            self._charge(flight, int(a.at), a.recipient_count, 1)
+        refused = self._reserve(flight, a.at, a.recipient_count, 1, (a.size + 1023) >> 10)
+        if refused is None:
+            flight.add_unnamed(int(a.at), a.recipient_count)
         return flight
+
+    def _reserve(
+        self, flight: Flight, at: float, recipients: int, messages: int, kib: int
+    ) -> Decision | None:
+        """Charge so many at once, or refuse the whole message."""
+        found = self._room(flight, at, recipients, messages, kib)
+        if found is not None and found.stops:
+            flight.verdict = found
+            return found
+        self._charge(flight, int(at), recipients, messages)
+        return None
 
     # --- flights ----------------------------------------------------------------------------
 
@@ -145,8 +156,6 @@ class Engine:
         """A new message on the channel: the one before it is over."""
         if a.context == ASKS_END:
             channel.asks_end = True
-        if a.recipient:
-            channel.asks_rcpt = True
         if channel.asks_end and channel.recent and channel.recent[-1].airborne:
             self.give_back(channel.recent[-1])
         roster = self.roster
@@ -155,7 +164,8 @@ class Engine:
             roster.replan(sender, a.at)
         lineage = (sender,) if sender.parent is None else sender.lineage()
         flight = Flight(key, lineage, channel, a.at)
-        self.flights.add(flight)
+        if a.instance:
+            self.flights.add(flight)
         return flight
 
     def _learn_end(self, channel: Channel, ending: str) -> None:
@@ -176,23 +186,26 @@ class Engine:
     def _revive(self, flight: Flight, at: float) -> Decision | None:
         """A flight taken for dead goes on: reserve again what it had, if there is room."""
         recipients, second = flight.charged, int(at)
-        refused = self._room(flight, at, recipients, 1, 0) if recipients else None
-        if refused is None:
-            flight.live = True
-            for address, known in flight.recipients.items():
-                if isinstance(known, int):
-                    flight.recipients[address] = second
-            if recipients:
-                flight.charged = 0
-                self._charge(flight, second, recipients, 1)
-        return refused
+        if recipients:
+            flight.charged = 0
+            refused = self._reserve(flight, at, recipients, 1, 0)
+            if refused is not None:
+                return refused
+        flight.live = True
+        for address, known in flight.recipients.items():
+            if isinstance(known, int):
+                flight.recipients[address] = second
+        if flight.unnamed:
+            flight.unnamed = {second: sum(flight.unnamed.values())}
+        return None
 
     def _commit(self, flight: Flight, a: Attempt) -> Decision | None:
-        """Charge what was really accepted, the bytes included; a limit in bytes may refuse yet."""
-        if a.recipient_count:
-            self._settle(flight, a.recipient_count, int(a.at))
+        """Charge what was really accepted, the bytes included; a limit may refuse the message yet."""
         kib = (a.size + 1023) >> 10
-        refused = self._room(flight, a.at, 0, 0, kib)
+        refused = self._settle(flight, a) if a.recipient_count else None
+        if refused is None:
+            found = self._room(flight, a.at, 0, 0, kib)
+            refused = found if found is not None and found.stops else None
         if refused is not None:
             self.give_back(flight)
             flight.verdict = refused
@@ -204,13 +217,15 @@ class Engine:
                 sender.spare_kib -= kib
         return None
 
-    def _settle(self, flight: Flight, accepted: int, second: int) -> None:
+    def _settle(self, flight: Flight, a: Attempt) -> Decision | None:
         """Make the charge equal to the number of recipients that Postfix accepted."""
-        surplus = flight.charged - accepted
+        surplus = flight.charged - a.recipient_count
         unasked = -surplus - flight.repeats
-        if unasked > 0 and not any(isinstance(known, Decision) for known in flight.recipients.values()):
-            flight.unnamed += unasked
-            self._charge(flight, second, unasked, 0)
+        if unasked > 0 and began(a) >= self.started_at and not flight.refused_some():
+            refused = self._reserve(flight, a.at, unasked, 0, 0)
+            if refused is None:
+                flight.add_unnamed(int(a.at), unasked)
+            return refused
         for address in reversed(list(flight.recipients)) if surplus > 0 else ():
             known = flight.recipients[address]
             if isinstance(known, int) and surplus > 0:
@@ -218,6 +233,7 @@ class Engine:
                 del flight.recipients[address]
                 flight.charged -= 1
                 surplus -= 1
+        return None
 
     def sweep(self, at: float) -> None:
         """Give back what idle messages have reserved; forget messages long landed."""
@@ -229,7 +245,8 @@ class Engine:
     # --- room and charge --------------------------------------------------------------------
 
     def _room(self, flight: Flight, at: float, recipients: int, messages: int, kib: int) -> Decision | None:
-        """None when every sender concerned has room, else the refusal. Charges nothing."""
+        """None when every sender concerned has room, else the refusal or the mark. Charges nothing."""
+        mark = None
         for sender in flight.senders:
             if (
                 sender.spare_recipients < recipients
@@ -237,10 +254,11 @@ class Engine:
                 or sender.spare_kib < kib
                 or at >= sender.replan_at
             ):
-                refused = self._look(sender, flight, at, recipients, messages, kib)
-                if refused is not None:
-                    return refused
-        return None
+                found = self._look(sender, flight, at, recipients, messages, kib)
+                if found is not None and found.stops:
+                    return found
+                mark = found or mark
+        return mark
 
     def _look(
         self, sender: Sender, flight: Flight, at: float, recipients: int, messages: int, kib: int
@@ -250,20 +268,22 @@ class Engine:
             self.roster.replan(sender, at)
         if sender.standing.stopped:
             return self._stopped(sender, flight, recipients, at)
-        blocked = sender.blocked
-        if (
-            blocked is not None
-            and at < sender.blocked_until
-            and (messages or sender.blocked_unit is not Unit.MESSAGES)
-        ):
-            return self._over(blocked, flight, recipients, at)
+        if at < sender.blocked_until and sender.blocked is not None:
+            wanted = messages if sender.blocked_unit is Unit.MESSAGES else recipients
+            if wanted:
+                return self._over(sender.blocked, flight, recipients, at)
+        found = None
         for excess in check(sender, int(at), recipients, messages, kib):
-            refusal = self._stretch(sender, f"limit:{excess.limit.unit} {excess.limit}", at, excess)
-            if excess.limit.mode == "enforce":
+            limit = excess.limit
+            refusal = self._stretch(sender, f"limit:{limit.unit} {limit}", at, excess)
+            if limit.mode == "shadow":
+                self._shadowed(refusal, sender, recipients, at, str(sender.profile.over_limit))
+                continue
+            found = self._over(refusal, flight, recipients, at)
+            if found.stops:
                 block(sender, excess, refusal, int(at))
-                return self._over(refusal, flight, recipients, at)
-            self._shadowed(refusal, sender, recipients, at, str(sender.profile.over_limit))
-        return None
+                return found
+        return found
 
     def _charge(self, flight: Flight, second: int, recipients: int, messages: int) -> None:
         flight.charged += recipients
@@ -296,12 +316,15 @@ class Engine:
         return self._answer(refusal, flight, recipients, at, situation, _STOPPED, sender.ticket)
 
     def _over(self, refusal: Refusal, flight: Flight, recipients: int, at: float) -> Decision:
-        """A limit is exceeded; too many such refusals pause the sender."""
+        """A limit is exceeded; too many refusals pause the sender."""
         own = flight.senders[0]
-        answer = self._answer(refusal, flight, recipients, at, "over_limit", _REFUSED, own.ticket)
-        own.spare_refused -= recipients
-        if own.spare_refused < 0:
-            self._consider_pause(own, at)
+        stops = own.profile.over_limit.verb not in PASSING
+        counter = _REFUSED if stops else _SHADOWED
+        answer = self._answer(refusal, flight, recipients, at, "over_limit", counter, own.ticket)
+        if stops:
+            own.spare_refused -= recipients
+            if own.spare_refused < 0:
+                self._consider_pause(own, at)
         return answer
 
     def _answer(
@@ -340,7 +363,7 @@ class Engine:
 
     def _stretch(self, sender: Sender, rule: str, at: float, excess: Excess | None) -> Refusal:
         """The stretch of refusals for this cause: the one going on, or a new one."""
-        cause = rule if excess is not None else f"{rule} since {sender.standing.since:.3f}"
+        cause = f"{rule} {excess.limit.mode}" if excess else f"{rule} since {sender.standing.since:.3f}"
         found = self.refusals.current(sender, cause, at)
         if found is not None:
             return found

@@ -38,7 +38,7 @@ class Refusals:
         self, sender: Sender, rule: str, cause: str, at: float, figures: Mapping[str, str | int | float]
     ) -> Refusal:
         """A new stretch for this cause, recorded at once."""
-        refusal = Refusal(reference(sender.key, cause, at), sender.key, rule, "", False, at, at, figures)
+        refusal = Refusal(reference(sender.key, rule, at), sender.key, rule, "", False, at, at, figures)
         if sender.refusals is None:
             sender.refusals = {}
         if len(sender.refusals) >= MOST_CAUSES:
@@ -64,7 +64,8 @@ class Refusals:
     def decision(self, refusal: Refusal, action: Action, text: str, ticket: int) -> Decision:
         """The answer that this stretch gives; the same object while nothing changes."""
         found = refusal.decision
-        if found is None or found.verb is not action.verb or found.ticket != ticket or found.text != text:
+        asked = (action.verb, action.argument, text, ticket)
+        if found is None or (found.verb, found.argument, found.text, found.ticket) != asked:
             found = Decision(action.verb, action.argument, refusal.reference, refusal.rule, text, ticket)
             refusal.decision = found
             refusal.verb = str(action)

@@ -13,7 +13,7 @@ from typing import Final
 from penstock.core.ledger import Ledger
 from penstock.core.names import ip_key, login_key
 from penstock.core.policy import Entry, Override, Policy
-from penstock.core.sender import Sender, plan, settled
+from penstock.core.sender import Sender, plan, profile_of, settled
 from penstock.core.standing import INITIAL, Standing, State, change
 from penstock.ports import Counts, Directory, Records, Remembered
 
@@ -110,16 +110,18 @@ class Roster:
         if entry is None:
             return
         sender.entry = entry
-        if entry.customer and sender.kind != "customer":
-            parent = self.get(f"customer:{entry.customer}", sender.first_seen)
-            sender.parent = parent
-            self._sponsor(parent, entry)
+        if sender.kind == "customer":
+            return
+        sender.parent = None
+        if entry.customer:
+            sender.parent = self.get(f"customer:{entry.customer}", sender.first_seen)
+            self._sponsor(sender.parent, entry)
 
     def _sponsor(self, parent: Sender, entry: Entry) -> None:
         """A customer without an entry of its own has the roomiest profile among its senders."""
         own = parent.entry
         if own is None or self._room_of(entry.profile) > self._room_of(own.profile):
-            parent.entry = replace(entry, customer="")
+            parent.entry = replace(own or Entry(language=entry.language), profile=entry.profile)
             parent.look_again()
 
     def _room_of(self, profile: str) -> int:
@@ -154,15 +156,16 @@ class Roster:
 
     def replan(self, sender: Sender, at: float) -> None:
         """Bring standing, exception, directory entry and limits up to date."""
-        following = settled(sender, at)
-        if following is not None:
-            self.set_standing(sender, following)
         override = self.overrides.get(sender.key)
         if override is not None and override.until is not None and at >= override.until:
             self.drop_override(sender.key, at, "penstock:term")
             override = None
         sender.override = override or self.policy.overrides.get(sender.key)
         self._place(sender, self._directory.get(sender.key))
+        sender.profile = profile_of(sender, self.policy)
+        following = settled(sender, at)
+        if following is not None:
+            self.set_standing(sender, following)
         plan(sender, self.policy, self.watching_since, at)
 
     def adopt(self, policy: Policy) -> None:
@@ -183,7 +186,8 @@ class Roster:
     def _rename(self) -> None:
         """Logins that now have another canonical form: counts, standing and exception move there."""
         self._spellings.clear()
-        for key in list(self.senders | self.overrides):
+        sleeping = [key for key in self._counts.sleeping() if self._canonical(key) != key]
+        for key in [*sleeping, *self.senders, *self.overrides]:
             new_key = self._canonical(key)
             if new_key != key:
                 self._merge(key, new_key)
@@ -206,24 +210,41 @@ class Roster:
 
     def _merge(self, key: str, new_key: str) -> None:
         """One account under two names: the stricter standing holds, and the exception that is there."""
-        old = self.find(key) if key in self.senders else None
-        new = self.get(new_key, old.first_seen if old is not None else self.watching_since)
+        old = self._known(key)
         override = self.overrides.pop(key, None)
         if override is not None:
-            self._records.drop_override(key, new.standing.since, _MERGED)
+            self._records.drop_override(key, self.watching_since, _MERGED)
             if new_key not in self.overrides:
                 self.set_override(replace(override, sender=new_key))
-        if old is None:
-            return
+        if old is not None:
+            self._move(old, key, new_key)
+
+    def _move(self, old: Sender, key: str, new_key: str) -> None:
+        """Counts and standing of ``old`` to the account of the new name, which may be the same object:
+        messages under way point to it."""
+        standing, counts = old.standing, list(old.ledger.counts())
+        new = self._known(new_key)
         del self.senders[key]
-        for at, counter, n in old.ledger.counts():
-            new.ledger.add(counter, at, n)
+        if new is None:
+            new = self.senders[new_key] = old
+            old.key, old.log_segment = new_key, 0
+            self._place(old, self._directory.get(new_key))
+        else:
+            for at, counter, n in counts:
+                new.ledger.add(counter, at, n)
+        for at, counter, n in counts:
             self._counts.append(new, counter, at, n)
-        if _STRICT.index(old.standing.state) > _STRICT.index(new.standing.state):
-            self.set_standing(new, old.standing)
-        if old.standing is not INITIAL:
-            moved = Standing(State.OPEN, old.standing.since, _MERGED, f"now part of {new_key}")
-            self._records.put_standing(key, old.standing, moved)
+        if standing is not INITIAL:
+            moved = Standing(State.OPEN, standing.since, _MERGED, f"now part of {new_key}")
+            self._records.put_standing(key, standing, moved)
+            if new is old or _STRICT.index(standing.state) > _STRICT.index(new.standing.state):
+                self.set_standing(new, standing)
+
+    def _known(self, key: str) -> Sender | None:
+        try:
+            return self.find(key)
+        except UnknownSender:
+            return None
 
     # --- standing and exceptions ------------------------------------------------------------
 
@@ -257,7 +278,7 @@ class Roster:
 
     def not_open(self, at: float) -> Iterator[Sender]:
         """Senders with a standing other than open, ended terms settled."""
-        for sender in self.senders.values():
+        for sender in list(self.senders.values()):
             if sender.standing is not INITIAL:
                 if at >= sender.replan_at:
                     self.replan(sender, at)

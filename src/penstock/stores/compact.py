@@ -7,7 +7,10 @@ rename, and only then what it holds is deleted: a kill at any moment loses nothi
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Final
@@ -18,6 +21,8 @@ from penstock.stores.recovery import add_rows, read_segment
 
 FEW: Final = 16
 """Entries that are not worth coarsening."""
+
+_PR_SET_PDEATHSIG: Final = 1
 
 FORGET: Final = 400 * 86400
 """Seconds since its last count after which a sender is forgotten altogether."""
@@ -35,18 +40,22 @@ def compact(folder: Path, upto: int) -> None:
             read_segment(path, lambda key, first, row: _gather(changes, key, first, row), problems)
     for problem in problems:
         print(problem, file=sys.stderr)
+    damaged = {problem.partition(":")[0] for problem in problems}
     target = countfile.snapshot_path(folder, upto)
     part = target.with_suffix(".part")
     with part.open("wb") as file:
         writer = countfile.SnapshotWriter(file)
-        _merge(old[-1][1] if old else None, changes, writer)
+        if not _merge(old[-1][1] if old else None, changes, writer):
+            damaged.add(old[-1][1].name)
         writer.close()
         file.flush()
         os.fsync(file.fileno())
     part.replace(target)
     _sync_folder(folder)
-    for _, path in [*(s for s in segments if s[0] <= upto), *old]:
-        if path != target:
+    for _, path in [*segments, *old]:
+        if path.name in damaged:
+            path.rename(path.with_name(path.name + ".damaged"))
+        elif path != target:
             path.unlink(missing_ok=True)
 
 
@@ -79,15 +88,19 @@ def _gather(changes: dict[str, Additions], key: str, first_seen: int, row: bytes
     found.rows += row
 
 
-def _merge(old: Path | None, changes: dict[str, Additions], writer: countfile.SnapshotWriter) -> None:
+def _merge(old: Path | None, changes: dict[str, Additions], writer: countfile.SnapshotWriter) -> bool:
+    """Whether the old snapshot was whole."""
     newest = max((additions.newest() for additions in changes.values()), default=0)
+    whole = old is None
     if old is not None:
         with old.open("rb") as file:
-            for _, payload, _ in countfile.blocks(file):
+            for magic, payload, _ in countfile.blocks(file):
+                whole = whole or magic == countfile.END
                 for key, packed in countfile.senders(payload):
                     _carry_over(key, packed, changes, newest, writer)
     for key, additions in changes.items():
         writer.add(additions.first_seen, key, additions.apply(b"", newest))
+    return whole
 
 
 def _carry_over(
@@ -116,8 +129,18 @@ def _sync_folder(folder: Path) -> None:
 
 def main() -> None:
     """Command line of the compactor."""
+    if len(sys.argv) > 3:
+        _die_with(int(sys.argv[3]))
     os.nice(10)
     compact(Path(sys.argv[1]), int(sys.argv[2]))
+
+
+def _die_with(parent: int) -> None:
+    """Left alone by a kill -9, it would take segments away while the next service reads them."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit("the service that asked for this is gone")
 
 
 if __name__ == "__main__":

@@ -214,6 +214,7 @@ class CountLog:
                 "penstock.stores.compact",
                 str(self._folder),
                 str(upto),
+                str(os.getpid()),
                 stderr=asyncio.subprocess.PIPE,
             )
         except OSError as error:
