@@ -64,7 +64,7 @@ class FakeRecords:
         self.standings.append((sender, old, new))
         return next(self.tickets)
 
-    def put_override(self, override: Override) -> int:
+    def put_override(self, override: Override, at: float) -> int:
         self.overrides[override.sender] = override
         return next(self.tickets)
 

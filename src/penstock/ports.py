@@ -47,7 +47,7 @@ class Records(Protocol):
         """Write a change of standing."""
         ...
 
-    def put_override(self, override: Override) -> int:
+    def put_override(self, override: Override, at: float) -> int:
         """Write an exception for one sender; it replaces the sender's earlier one."""
         ...
 

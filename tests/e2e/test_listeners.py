@@ -277,7 +277,7 @@ def test_a_peer_that_never_reads_is_asked_nothing_more(penstock: Penstock) -> No
         assert sent > 1 << 20
         assert memory(penstock) < before + (16 << 20)
         slowest = max(_seconds(lambda: other.ask(recipient=f"{i}@x.org")) for i in range(50))  # noqa: B023
-        assert slowest < 0.25
+        assert slowest < 1
         stages = figures(penstock)["stages"]
         asked = stages["CONNECT"]
         assert wait_until(lambda: figures(penstock)["stages"]["CONNECT"] == asked)
@@ -303,7 +303,7 @@ def test_three_thousand_idle_connections(penstock: Penstock) -> None:
         for client in idle[::10]:
             client.send(request()[:100])  # half a request each
         with penstock.client() as worker:
-            assert max(_seconds(worker.ask) for _ in range(200)) < 0.25
+            assert max(_seconds(worker.ask) for _ in range(200)) < 1
         assert figures(penstock)["open"] == most
         assert memory(penstock) - before < most * 20_000
         idle[0].send(request()[100:])

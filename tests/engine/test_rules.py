@@ -310,7 +310,9 @@ def test_a_shadow_rule_that_becomes_enforced_is_recorded_as_enforced() -> None:
 def test_an_exception_replaces_the_limits_until_it_ends() -> None:
     world = World(policy("3/h"))
     roster = world.engine.roster
-    roster.set_override(Override(ALICE, None, limits("7/h"), world.at + 100, "admin:a", "newsletter"))
+    roster.set_override(
+        Override(ALICE, None, limits("7/h"), world.at + 100, "admin:a", "newsletter"), world.at
+    )
     smtpd = world.smtpd()
     assert smtpd.many(20) == 7
     smtpd.mail()
@@ -336,7 +338,7 @@ def test_an_exception_tightens_at_once() -> None:
     world = World(policy("100/h"))
     smtpd = world.smtpd()
     smtpd.many(5)
-    world.engine.roster.set_override(Override(ALICE, None, limits("5/h")))
+    world.engine.roster.set_override(Override(ALICE, None, limits("5/h")), world.at)
     assert smtpd.many(5, 50) == 0
 
 
@@ -350,7 +352,7 @@ def test_an_exception_from_the_policy_file_ends_too() -> None:
 
 def test_an_exception_to_another_profile() -> None:
     world = World(policy_of(Profile("plain", limits("3/h")), Profile("big", limits("9/h"))))
-    world.engine.roster.set_override(Override(ALICE, "big"))
+    world.engine.roster.set_override(Override(ALICE, "big"), world.at)
     assert world.smtpd().many(20) == 9
 
 
@@ -414,7 +416,7 @@ def test_a_lock_is_not_lost_to_a_lesser_standing_when_two_names_become_one() -> 
 
 def test_renamed_logins_keep_their_exception() -> None:
     world = World(policy("5/h"))
-    world.engine.roster.set_override(Override("login:alice", None, limits("9/h")))
+    world.engine.roster.set_override(Override("login:alice", None, limits("9/h")), world.at)
     renamed(world, "5/h")
     assert world.smtpd("alice").many(20) == 9
 

@@ -122,9 +122,9 @@ def test_a_burst_of_changes_of_one_sender_ends_with_the_last(url: str) -> None:
 def test_overrides_come_back_and_go(url: str) -> None:
     async def story() -> None:
         async with opened(url) as (store, _):
-            store.put_override(Override("login:b", None, limits("5/h")))
-            store.put_override(Override("login:a", None, limits("5/h")))
-            assert await durable(store, store.put_override(OVERRIDE))
+            store.put_override(Override("login:b", None, limits("5/h")), T0)
+            store.put_override(Override("login:a", None, limits("5/h")), T0)
+            assert await durable(store, store.put_override(OVERRIDE, T0))
         async with opened(url) as (store, memory):
             assert memory.overrides["login:a"] == OVERRIDE
             assert await durable(store, store.drop_override("login:a", T0 + 5, "admin:b"))
@@ -139,11 +139,11 @@ def test_overrides_come_back_and_go(url: str) -> None:
 def test_put_and_dropped_at_once(url: str) -> None:
     async def story() -> None:
         async with opened(url) as (store, _):
-            store.put_override(OVERRIDE)
+            store.put_override(OVERRIDE, T0)
             store.drop_override("login:a", T0, "admin:a")
-            store.put_override(Override("login:b", "big"))
+            store.put_override(Override("login:b", "big"), T0)
             store.drop_override("login:b", T0, "admin:a")
-            assert await durable(store, store.put_override(Override("login:b", "small")))
+            assert await durable(store, store.put_override(Override("login:b", "small"), T0))
         async with opened(url) as (_, memory):
             assert {key: o.profile for key, o in memory.overrides.items()} == {"login:b": "small"}
 
@@ -491,6 +491,7 @@ def test_a_postgresql_that_comes_up_after_us(logs: list[Any]) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_postgresql_that_hangs_lets_waiters_go(postgresql: PostgreSQL, postgresql_url: str) -> None:
     """Stopped, not dead: no connection is refused, nothing is answered. Postfix waits for a paused
     sender's answer meanwhile."""
@@ -503,7 +504,7 @@ def test_a_postgresql_that_hangs_lets_waiters_go(postgresql: PostgreSQL, postgre
             for pid in backends:
                 os.kill(pid, signal.SIGSTOP)
             try:
-                assert not await durable(store, store.put_standing("login:b", INITIAL, PAUSED), 8)
+                assert not await durable(store, store.put_standing("login:b", INITIAL, PAUSED), 30)
             finally:
                 for pid in backends:
                     os.kill(pid, signal.SIGCONT)

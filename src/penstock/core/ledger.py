@@ -34,6 +34,8 @@ _COUNT_BITS = 30
 _COUNTER_BITS = 5
 _MOST = (1 << _COUNT_BITS) - 1
 _SLOT_SHIFT = _COUNT_BITS + _COUNTER_BITS
+_LAST_SLOT = (1 << (64 - _SLOT_SHIFT)) - 1
+"""In the year 2055."""
 
 
 class Counter(IntEnum):
@@ -114,7 +116,7 @@ class Ledger:
             if found >> _COUNTER_BITS < slot:
                 break
             i -= 1
-        if n > 0:
+        if n > 0 and slot <= _LAST_SLOT:
             entries.insert(i + 1, key << _COUNT_BITS | min(n, _MOST))
             if len(entries) > self._coarsen_at:
                 self.coarsen(at)

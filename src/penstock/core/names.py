@@ -41,9 +41,9 @@ class Naming:
 
 def login_key(typed: str, naming: Naming) -> str:
     """``login:`` key of a SASL user name as typed."""
-    if _CUT.fullmatch(typed):
+    if _CUT.fullmatch(typed) and typed.isprintable():
         return "login:" + typed
-    name = "".join(typed.split()).casefold()
+    name = "".join(typed.split()).casefold().rstrip("@")
     local, at, realm = name.rpartition("@")
     if not at:
         local, realm = realm, ""

@@ -30,6 +30,10 @@ _REFUSED: Final = int(Counter.REFUSED)
 _STOPPED: Final = int(Counter.STOPPED)
 _SHADOWED: Final = int(Counter.SHADOWED)
 
+MOST_KIB: Final = 1 << 30
+MOST_AT_ONCE: Final = 1_000_000
+"""Recipients that one message is believed to have."""
+
 LANDED_KEPT: Final = 600.0
 """Seconds for which a finished message is remembered, for questions that are repeated."""
 
@@ -76,7 +80,7 @@ class Engine:
             if answered is not None:
                 return answered
         messages = 0 if flight.charged else 1
-        found = self._room(flight, a.at, 1, messages, (a.size + 1023) >> 10)
+        found = self._room(flight, a.at, 1, messages, kib_of(a))
         if found is not None and found.stops:
             return self._refuse(flight, a.recipient, found)
         second = int(a.at)
@@ -134,9 +138,9 @@ class Engine:
         if not a.recipient_count or channel.asks_rcpt or began(a) < self.started_at:
             return None
         flight = self._take_off(a, channel, f"{a.host} {a.instance}")
-        refused = self._reserve(flight, a.at, a.recipient_count, 1, (a.size + 1023) >> 10)
-        if refused is None:
-            flight.add_unnamed(int(a.at), a.recipient_count)
+        recipients = min(a.recipient_count, MOST_AT_ONCE)
+        if self._reserve(flight, a.at, recipients, 1, kib_of(a)) is None:
+            flight.add_unnamed(int(a.at), recipients)
         return flight
 
     def _reserve(
@@ -201,7 +205,7 @@ class Engine:
 
     def _commit(self, flight: Flight, a: Attempt) -> Decision | None:
         """Charge what was really accepted, the bytes included; a limit may refuse the message yet."""
-        kib = (a.size + 1023) >> 10
+        kib = kib_of(a)
         refused = self._settle(flight, a) if a.recipient_count else None
         if refused is None:
             found = self._room(flight, a.at, 0, 0, kib)
@@ -219,7 +223,7 @@ class Engine:
 
     def _settle(self, flight: Flight, a: Attempt) -> Decision | None:
         """Make the charge equal to the number of recipients that Postfix accepted."""
-        surplus = flight.charged - a.recipient_count
+        surplus = flight.charged - min(a.recipient_count, MOST_AT_ONCE)
         unasked = -surplus - flight.repeats
         if unasked > 0 and began(a) >= self.started_at and not flight.refused_some():
             refused = self._reserve(flight, a.at, unasked, 0, 0)
@@ -390,6 +394,11 @@ class Engine:
                 )
                 self.roster.set_standing(sender, paused)
         sender.spare_refused = spare
+
+
+def kib_of(a: Attempt) -> int:
+    """The message's size in KiB, as far as a counter goes."""
+    return min((a.size + 1023) >> 10, MOST_KIB)
 
 
 def began(a: Attempt) -> float:

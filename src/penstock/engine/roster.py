@@ -215,7 +215,7 @@ class Roster:
         if override is not None:
             self._records.drop_override(key, self.watching_since, _MERGED)
             if new_key not in self.overrides:
-                self.set_override(replace(override, sender=new_key))
+                self.set_override(replace(override, sender=new_key), self.watching_since)
         if old is not None:
             self._move(old, key, new_key)
 
@@ -263,11 +263,11 @@ class Roster:
         self.replan(sender, at)
         return self.set_standing(sender, change(sender.standing, to, at, by, why, until, then))
 
-    def set_override(self, override: Override) -> int:
+    def set_override(self, override: Override, at: float) -> int:
         """An exception for one sender; returns the ticket of its record."""
         self.overrides[override.sender] = override
         self.refresh(override.sender)
-        return self._records.put_override(override)
+        return self._records.put_override(override, at)
 
     def drop_override(self, key: str, at: float, by: str) -> int:
         """Take an exception back; raises UnknownSender when there is none."""

@@ -99,7 +99,7 @@ class Desk:
             override = self._override(key, asked, who, at)
         except (BadLimit, UnknownSender) as error:
             raise CommandError(str(error)) from None
-        ticket = roster.set_override(override)
+        ticket = roster.set_override(override, at)
         return {
             "sender": key,
             "override": override_of(override),

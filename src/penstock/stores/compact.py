@@ -31,8 +31,8 @@ FORGET: Final = 400 * 86400
 def compact(folder: Path, upto: int) -> None:
     """Write ``snapshot-UPTO`` from the newest snapshot and the segments up to ``upto``."""
     old = [(number, path) for number, path in countfile.snapshots(folder) if number <= upto]
-    base = old[-1][0] if old else 0
     segments = [(number, path) for number, path in countfile.segments(folder) if number <= upto]
+    base, snapshot = _base(old, segments)
     changes: dict[str, Additions] = {}
     problems: list[str] = []
     for number, path in segments:
@@ -41,21 +41,25 @@ def compact(folder: Path, upto: int) -> None:
     for problem in problems:
         print(problem, file=sys.stderr)
     damaged = {problem.partition(":")[0] for problem in problems}
+    damaged |= {path.name for _, path in old if not countfile.is_whole(path)}
     target = countfile.snapshot_path(folder, upto)
     part = target.with_suffix(".part")
     with part.open("wb") as file:
         writer = countfile.SnapshotWriter(file)
-        if not _merge(old[-1][1] if old else None, changes, writer):
-            damaged.add(old[-1][1].name)
+        _merge(snapshot, changes, writer)
         writer.close()
         file.flush()
         os.fsync(file.fileno())
+    if target.name in damaged:
+        _put_aside(target)
     part.replace(target)
     _sync_folder(folder)
     for _, path in [*segments, *old]:
+        if path == target:
+            continue
         if path.name in damaged:
-            path.rename(path.with_name(path.name + ".damaged"))
-        elif path != target:
+            _put_aside(path)
+        else:
             path.unlink(missing_ok=True)
 
 
@@ -88,19 +92,39 @@ def _gather(changes: dict[str, Additions], key: str, first_seen: int, row: bytes
     found.rows += row
 
 
-def _merge(old: Path | None, changes: dict[str, Additions], writer: countfile.SnapshotWriter) -> bool:
-    """Whether the old snapshot was whole."""
-    newest = max((additions.newest() for additions in changes.values()), default=0)
-    whole = old is None
+def _put_aside(path: Path) -> None:
+    """Keep what is damaged for whoever wants to look at it."""
+    path.rename(path.with_name(path.name + ".damaged"))
+
+
+Numbered = list[tuple[int, Path]]
+
+
+def _base(old: Numbered, segments: Numbered) -> tuple[int, Path | None]:
+    """The snapshot to build on: the newest whole one; a damaged one only if its segments are gone."""
+    for number, path in reversed(old):
+        if countfile.is_whole(path):
+            return number, path
+    if old and not any(number <= old[-1][0] for number, _ in segments):
+        return old[-1]
+    return 0, None
+
+
+def _merge(old: Path | None, changes: dict[str, Additions], writer: countfile.SnapshotWriter) -> None:
+    newest = _time_of(changes)
     if old is not None:
-        with old.open("rb") as file:
-            for magic, payload, _ in countfile.blocks(file):
-                whole = whole or magic == countfile.END
+        with contextlib.suppress(countfile.Senseless), old.open("rb") as file:
+            for _, payload, _ in countfile.blocks(file):
                 for key, packed in countfile.senders(payload):
                     _carry_over(key, packed, changes, newest, writer)
     for key, additions in changes.items():
         writer.add(additions.first_seen, key, additions.apply(b"", newest))
-    return whole
+
+
+def _time_of(changes: dict[str, Additions]) -> int:
+    """When the segments were written: the median, so that no wrong clock ages everybody's counts."""
+    latest = sorted(additions.newest() for additions in changes.values())
+    return latest[(len(latest) - 1) // 2] if latest else 0
 
 
 def _carry_over(

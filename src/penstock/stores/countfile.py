@@ -1,7 +1,7 @@
 """The format of counts on disk, read and written in blocks that prove themselves.
 
-Two kinds of file, both a sequence of blocks: magic (4 bytes), payload length, CRC-32 of the
-payload (little-endian uint32 each), payload. A block that does not prove itself ends what can
+Two kinds of file, both a sequence of blocks: magic (4 bytes), payload length, CRC-32 of magic, length
+and payload (little-endian uint32 each), payload. A block that does not prove itself ends what can
 be read: everything before it counts.
 
 ``counts-NNNNNNNN.log`` (segments): definition blocks give a sender its number in this segment
@@ -15,7 +15,7 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 from zlib import crc32
@@ -37,12 +37,21 @@ _COUNT: Final = struct.Struct("<3I")
 _DEFINITION: Final = struct.Struct("<IIH")
 _SENDER: Final = struct.Struct("<IHH")
 _SNAPSHOT_BLOCK: Final = 1 << 18
+_LARGEST: Final = (1 << 31) - 1
 _SWAP: Final = sys.byteorder == "big"
+
+
+class Senseless(ValueError):
+    """A block that proves itself and yet cannot have been written by us."""
 
 
 def block(magic: bytes, payload: bytes) -> bytes:
     """One block, ready to append."""
-    return _HEAD.pack(magic, len(payload), crc32(payload)) + payload
+    return _HEAD.pack(magic, len(payload), _proof(magic, payload)) + payload
+
+
+def _proof(magic: bytes, payload: bytes) -> int:
+    return crc32(payload, crc32(magic + len(payload).to_bytes(4, "little")))
 
 
 def blocks(file: BinaryIO) -> Iterator[tuple[bytes, bytes, int]]:
@@ -52,11 +61,11 @@ def blocks(file: BinaryIO) -> Iterator[tuple[bytes, bytes, int]]:
         head = file.read(_HEAD.size)
         if len(head) < _HEAD.size:
             return
-        magic, length, crc = _HEAD.unpack(head)
+        magic, length, proof = _HEAD.unpack(head)
         if length > LONGEST_PAYLOAD or magic not in (DEFINITIONS, ROWS, SENDERS, END):
             return
         payload = file.read(length)
-        if len(payload) < length or crc32(payload) != crc:
+        if len(payload) < length or _proof(magic, payload) != proof:
             return
         offset += _HEAD.size + length
         yield magic, payload, offset
@@ -68,31 +77,42 @@ def pack_definition(number: int, first_seen: int, key: str) -> bytes:
     return _DEFINITION.pack(number, first_seen, len(name)) + name
 
 
-def definitions(payload: bytes) -> Iterator[tuple[int, int, str]]:
-    """(number, first seen, key) of each sender defined in a block."""
-    at = 0
-    while at < len(payload):
-        number, first_seen, length = _DEFINITION.unpack_from(payload, at)
-        at += _DEFINITION.size
-        yield number, first_seen, payload[at : at + length].decode("utf-8", "replace")
-        at += length
+def definitions(payload: bytes) -> list[tuple[int, int, str]]:
+    """(number, first seen, key) of each sender defined in a block; raises Senseless."""
+    found, at, end = [], 0, len(payload)
+    try:
+        while at < end:
+            number, first_seen, length = _DEFINITION.unpack_from(payload, at)
+            start = at + _DEFINITION.size
+            at = start + length
+            found.append((number, first_seen, payload[start:at].decode()))
+    except (struct.error, UnicodeDecodeError) as error:
+        raise Senseless(str(error)) from None
+    if at != end:
+        raise Senseless("a definition longer than its block")
+    return found
 
 
-def pack_rows(rows: Iterable[int]) -> bytes:
+def pack_rows(rows: Sequence[int]) -> bytes:
     """Rows as flat integers (number, second, what, n modulo 2**32) in wire order."""
-    packed = array("I", rows)
+    try:
+        packed = array("I", rows)
+    except OverflowError:
+        packed = array("I", (min(value, _LARGEST) for value in rows))
     if _SWAP:
         packed.byteswap()
     return packed.tobytes()
 
 
 def rows(payload: bytes) -> Iterator[tuple[int, int]]:
-    """(sender's number, offset of the rest of the row) of each row in a block."""
+    """(sender's number, offset of the rest of the row) of each row in a block; raises Senseless."""
+    if len(payload) % _ROW.size:
+        raise Senseless("half a row")
     found = array("I")
-    found.frombytes(payload[: len(payload) // _ROW.size * _ROW.size])
+    found.frombytes(payload)
     if _SWAP:
         found.byteswap()
-    return zip(found[::ROW_INTS], range(4, len(payload), _ROW.size), strict=False)
+    return zip(found[::ROW_INTS], range(4, len(payload), _ROW.size), strict=True)
 
 
 def counts(rows: bytes) -> Iterator[tuple[int, int, int]]:
@@ -106,16 +126,25 @@ def pack_sender(first_seen: int, key: str, ledger: bytes) -> bytes:
     return _SENDER.pack(first_seen, len(name), len(ledger)) + name + ledger
 
 
-def senders(payload: bytes) -> Iterator[tuple[str, bytes]]:
-    """(key, first seen as 4 bytes + packed ledger) of each sender in a snapshot's block."""
+def senders(payload: bytes) -> list[tuple[str, bytes]]:
+    """(key, first seen as 4 bytes + packed ledger) of each sender of a snapshot; raises Senseless."""
     unpack, head = _SENDER.unpack_from, _SENDER.size
-    at, end = 0, len(payload)
-    while at < end:
-        _, name, ledger = unpack(payload, at)
-        start = at + head
-        middle = start + name
-        yield payload[start:middle].decode(), payload[at : at + 4] + payload[middle : middle + ledger]
-        at = middle + ledger
+    found, at, end = [], 0, len(payload)
+    try:
+        while at < end:
+            _, name, ledger = unpack(payload, at)
+            start = at + head
+            middle = start + name
+            first_seen = payload[at : at + 4]
+            at = middle + ledger
+            if ledger % 8:
+                raise Senseless("half an entry in a ledger")
+            found.append((payload[start:middle].decode(), first_seen + payload[middle:at]))
+    except (struct.error, UnicodeDecodeError) as error:
+        raise Senseless(str(error)) from None
+    if at != end:
+        raise Senseless("a sender longer than its block")
+    return found
 
 
 class SnapshotWriter:
@@ -145,12 +174,18 @@ class SnapshotWriter:
             self._parts, self._size = [], 0
 
 
+def is_whole(path: Path) -> bool:
+    """Whether a snapshot can be read up to its end mark."""
+    with path.open("rb") as file:
+        return any(magic == END for magic, _, _ in blocks(file))
+
+
 def numbered(folder: Path, prefix: str, suffix: str) -> list[tuple[int, Path]]:
     """(number, path) of the segments or snapshots in a folder, lowest first."""
     found = []
     for path in folder.glob(f"{prefix}-*{suffix}"):
         digits = path.name.removeprefix(f"{prefix}-").removesuffix(suffix)
-        if digits.isdigit():
+        if digits.isascii() and digits.isdigit():
             found.append((int(digits), path))
     return sorted(found)
 

@@ -51,6 +51,7 @@ class CountLog:
         self._fd = -1
         self._size = 0
         self._synced = 0
+        self._full_at = SEGMENT_BYTES
         self._loop: asyncio.AbstractEventLoop | None = None
         self._compactor: asyncio.subprocess.Process | None = None
         self._syncer: asyncio.Task[None] | None = None
@@ -122,9 +123,17 @@ class CountLog:
             self._failed(error)
             return
         if self._fd >= 0:
-            os.close(self._fd)
+            self._sync_and_close(self._fd)
         self._fd, self._segment = fd, number
         self._size = self._synced = self._next_id = 0
+        self._full_at = SEGMENT_BYTES
+
+    def _sync_and_close(self, fd: int) -> None:
+        """A finished segment is synced too, in a thread."""
+        if self._loop is None:
+            os.close(fd)
+        else:
+            self._loop.run_in_executor(None, _sync_quietly, fd)
 
     def flush(self) -> None:
         """Append what waits as one block of definitions and one of rows."""
@@ -144,8 +153,9 @@ class CountLog:
             return
         rows.clear()
         defined.clear()
-        self._recovered()
-        if self._size >= SEGMENT_BYTES:
+        if self._size < self._full_at:
+            self._recovered()
+        if self._size >= self._full_at:
             self._rotate()
 
     def _write(self, data: bytes) -> None:
@@ -167,8 +177,14 @@ class CountLog:
             self._next_id = len(self._defined)
 
     def _rotate(self) -> None:
+        """The next segment; where none can be opened this one goes on, and it is tried again later."""
+        before = self._segment
         self._open_segment()
-        self._compact()
+        if self._segment == before:
+            self._full_at = self._size + SEGMENT_BYTES // 16
+        else:
+            self._recovered()
+            self._compact()
 
     def _keep_bounded(self) -> None:
         surplus = len(self._rows) - MOST_WAITING
@@ -196,8 +212,7 @@ class CountLog:
             await asyncio.sleep(SYNC)
             if self._synced < self._size:
                 self._synced = self._size
-                with contextlib.suppress(OSError):
-                    await asyncio.to_thread(_sync, os.dup(self._fd))
+                await asyncio.to_thread(_sync_quietly, os.dup(self._fd))
 
     # --- compaction -------------------------------------------------------------------------
 
@@ -240,10 +255,14 @@ class CountLog:
             await self._compactor.wait()
         self.flush()
         if self._fd >= 0:
-            with contextlib.suppress(OSError):
-                await asyncio.to_thread(_sync, os.dup(self._fd))
+            await asyncio.to_thread(_sync_quietly, os.dup(self._fd))
             os.close(self._fd)
             self._fd = -1
+
+
+def _sync_quietly(fd: int) -> None:
+    with contextlib.suppress(OSError):
+        _sync(fd)
 
 
 def _sync(fd: int) -> None:

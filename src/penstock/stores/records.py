@@ -50,6 +50,11 @@ from penstock.stores.schema import (
 log = structlog.get_logger()
 
 RETRY: Final = 1.0
+MOST_RECIPIENTS: Final = 1 << 62
+UNREACHABLE: Final = (sa.exc.SQLAlchemyError, OSError)
+"""What a database that is away, full or hanging raises."""
+ANSWER_WITHIN: Final = 2
+"""Seconds for a database on the network to answer."""
 MOST_WAITING: Final = 100_000
 KEEP_REFUSALS: Final = 90 * 86400.0
 
@@ -81,7 +86,7 @@ class RecordStore:
         self._loop = loop
         try:
             memory = self._open(now)
-        except (sa.exc.SQLAlchemyError, OSError) as error:
+        except UNREACHABLE as error:
             self._degrade(error)
             memory = Memory(installed_at=now)
         self._started = True
@@ -97,13 +102,11 @@ class RecordStore:
             sender, "standing", str(old.state), str(new.state), new.since, new.by, new.why, new.until
         )
 
-    def put_override(self, override: Override) -> int:
+    def put_override(self, override: Override, at: float) -> int:
         """Write an exception for one sender and its line of history."""
         self._put(("overrides", override.sender), OVERRIDES, override_row(override))
         after = ", ".join([*([override.profile] if override.profile else []), *map(str, override.limits)])
-        return self._log(
-            override.sender, "limit", "", after, time.time(), override.by, override.why, override.until
-        )
+        return self._log(override.sender, "limit", "", after, at, override.by, override.why, override.until)
 
     def drop_override(self, sender: str, at: float, by: str) -> int:
         """Delete an exception; its history stays."""
@@ -114,6 +117,7 @@ class RecordStore:
         """Write a stretch of refusals as it is now."""
         names = ("reference", "sender", "rule", "verb", "shadow", "first_at", "last_at", "recipients")
         row = {name: getattr(refusal, name) for name in names}
+        row["recipients"] = min(refusal.recipients, MOST_RECIPIENTS)
         row["figures"] = json.dumps(dict(refusal.figures))
         return self._put(("refusals", refusal.reference), REFUSALS, row)
 
@@ -220,11 +224,10 @@ class RecordStore:
         newest = max(job.ticket for job in self._waiting.values())
         try:
             self._commit(list(self._waiting.values()))
-        except sa.exc.SQLAlchemyError as error:
+        except UNREACHABLE as error:
             self._degrade(error)
             self._keep_bounded()
         else:
-            self._waiting.clear()
             self._restore()
         self.durable = max(self.durable, newest)
         if self._loop is not None and self._calls:
@@ -238,15 +241,17 @@ class RecordStore:
                     SCHEMA.create_all(connection)
                 self._execute(connection, jobs)
             self._made = True
-        except sa.exc.SQLAlchemyError:
-            raise
-        except Exception:
-            if len(jobs) == 1:
-                log.exception("a record cannot be written and is dropped", what=jobs[0].key)
+        except Exception as error:
+            if isinstance(error, UNREACHABLE) and not isinstance(error, sa.exc.DataError):
+                raise
+            if len(jobs) > 1:
+                half = len(jobs) // 2
+                self._commit(jobs[:half])
+                self._commit(jobs[half:])
                 return
-            half = len(jobs) // 2
-            self._commit(jobs[:half])
-            self._commit(jobs[half:])
+            log.exception("a record cannot be written and is dropped", what=jobs[0].key)
+        for job in jobs:
+            self._waiting.pop(job.key, None)
 
     def _keep_bounded(self) -> None:
         """Refusals give way first: a standing is worth more than its consequences."""
@@ -377,7 +382,8 @@ def sqlite_url(path: Path) -> str:
 
 def _open_engine(url: str) -> sa.Engine:
     if not url.startswith("sqlite"):
-        return sa.create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True)
+        waits = {"timeout": ANSWER_WITHIN}
+        return sa.create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True, connect_args=waits)
     engine = sa.create_engine(
         url, poolclass=sa.StaticPool, connect_args={"check_same_thread": False, "timeout": 5}
     )

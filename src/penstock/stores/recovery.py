@@ -8,6 +8,7 @@ middle of a write leaves; anything worse is named with the file and the place.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ MOST_PENDING: Final = 32 * countfile.ROW_BYTES
 
 _NEGATIVE: Final = 1 << 31
 _MESSAGES: Final = int(Counter.MESSAGES)
+_MOST_COUNTERS: Final = 32
 
 
 class Addable(Protocol):
@@ -72,16 +74,18 @@ class Recovery:
 def recover(folder: Path) -> Recovery:
     """All counts in a folder; never fails for what a file contains."""
     found = Recovery()
-    base = _load_snapshot(folder, found)
-    for number, path in countfile.segments(folder):
+    segments = countfile.segments(folder)
+    base = _load_snapshot(folder, found, [number for number, _ in segments])
+    for number, path in segments:
         found.last = max(found.last, number)
         if number > base:
             found.rows += read_segment(path, found.put, found.problems)
     return found
 
 
-def _load_snapshot(folder: Path, found: Recovery) -> int:
-    """The newest complete snapshot; a damaged one is read as far as it goes if none is whole."""
+def _load_snapshot(folder: Path, found: Recovery, segments: list[int]) -> int:
+    """The newest complete snapshot. Without one, a damaged one is read as far as it goes, unless the
+    segments that it was made of are still there."""
     best: tuple[int, dict[str, bytes]] = (0, {})
     for number, path in reversed(countfile.snapshots(folder)):
         found.last = max(found.last, number)
@@ -92,7 +96,7 @@ def _load_snapshot(folder: Path, found: Recovery) -> int:
         found.problems.append(
             f"{path.name}: damaged or incomplete, {len(senders)} senders could be read from it"
         )
-        if len(senders) > len(best[1]):
+        if len(senders) > len(best[1]) and not any(segment <= number for segment in segments):
             best = number, senders
     found.senders = best[1]
     return best[0]
@@ -101,7 +105,7 @@ def _load_snapshot(folder: Path, found: Recovery) -> int:
 def read_snapshot(path: Path) -> tuple[dict[str, bytes], bool]:
     """Senders of a snapshot and whether it is complete."""
     senders: dict[str, bytes] = {}
-    with path.open("rb") as file:
+    with contextlib.suppress(countfile.Senseless), path.open("rb") as file:
         for magic, payload, _ in countfile.blocks(file):
             if magic == countfile.END:
                 return senders, True
@@ -116,14 +120,16 @@ def read_segment(path: Path, put: Callable[[str, int, bytes], None], problems: l
     """
     names: dict[int, tuple[str, int]] = {}
     count = end = 0
-    with path.open("rb") as file:
+    with contextlib.suppress(countfile.Senseless), path.open("rb") as file:
         for magic, payload, offset in countfile.blocks(file):
-            end = offset
             if magic == countfile.DEFINITIONS:
                 for number, first_seen, key in countfile.definitions(payload):
                     names[number] = key, first_seen
-            else:
+            elif magic == countfile.ROWS:
                 count += _hand_over(payload, names, put)
+            else:
+                break
+            end = offset
     size = path.stat().st_size
     if end < size:
         problems.append(f"{path.name}: {size - end} bytes at offset {end} are torn or corrupt and left out")
@@ -151,6 +157,7 @@ def _added(packed: bytes, rows: bytes) -> bytes:
 def add_rows(ledger: Addable, rows: bytes) -> None:
     """Add the counts of a sender's rows, in their order."""
     for second, what, n in countfile.counts(rows):
-        ledger.add(what & 255, second, n if n < _NEGATIVE else n - 2 * _NEGATIVE)
+        if what & 255 < _MOST_COUNTERS:
+            ledger.add(what & 255, second, n if n < _NEGATIVE else n - 2 * _NEGATIVE)
         if what > 255:
             ledger.add(_MESSAGES, second, what >> 8)

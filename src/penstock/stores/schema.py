@@ -50,7 +50,7 @@ REFUSALS = sa.Table(
     *(sa.Column(name, _text, nullable=False) for name in ("sender", "rule", "verb", "figures")),
     sa.Column("shadow", sa.Boolean, nullable=False),
     *(sa.Column(name, _time, nullable=False) for name in ("first_at", "last_at")),
-    sa.Column("recipients", sa.Integer, nullable=False),
+    sa.Column("recipients", sa.BigInteger, nullable=False),
 )
 
 Row = dict[str, Any]

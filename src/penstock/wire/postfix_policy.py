@@ -19,6 +19,7 @@ LONGEST_REQUEST: Final = 64 * 1024
 """Bytes; Postfix's own line length limit keeps real requests far below."""
 
 MOST_LAYOUTS: Final = 64
+MOST_ATTRIBUTES: Final = 256
 
 WANTED: Final = (
     "protocol_state",
@@ -94,6 +95,8 @@ class PolicyCodec:
         return found
 
     def _attempt(self, request: bytes, at: float) -> Attempt:
+        if len(request) > LONGEST_REQUEST:
+            raise ProtocolError(f"a request of more than {LONGEST_REQUEST} bytes")
         text = request.decode("utf-8", "backslashreplace")
         layout = self._layout
         found = layout.match(text) if layout is not None else None
@@ -126,8 +129,6 @@ _layouts: dict[tuple[str, ...], Layout] = {}
 
 def learn(text: str) -> Layout:
     """The layout of a request, read line by line; raises ProtocolError naming the fault."""
-    if len(text) > LONGEST_REQUEST:
-        raise ProtocolError(f"a request of more than {LONGEST_REQUEST} bytes")
     names = []
     for line in text[:-2].split("\n"):
         name, equals, _ = line.partition("=")
@@ -136,15 +137,17 @@ def learn(text: str) -> Layout:
         names.append(name)
     if not text.startswith("request=smtpd_access_policy\n"):
         raise ProtocolError(f"expected request=smtpd_access_policy, got {text[:80]!r}")
+    if len(names) > MOST_ATTRIBUTES:
+        raise ProtocolError(f"more than {MOST_ATTRIBUTES} attributes")
     if len(set(names)) < len(names):
         raise ProtocolError("an attribute that occurs twice")
     if "protocol_state" not in names:
         raise ProtocolError("no protocol_state")
     layout = _layouts.get(tuple(names))
     if layout is None:
-        layout = Layout(tuple(names))
-        if len(_layouts) < MOST_LAYOUTS:
-            _layouts[tuple(names)] = layout
+        if len(_layouts) >= MOST_LAYOUTS:
+            _layouts.clear()
+        layout = _layouts[tuple(names)] = Layout(tuple(names))
     return layout
 
 
@@ -162,7 +165,8 @@ def render(decision: Decision, stage: str) -> bytes:
     if decision is PASS or (decision.verb is Verb.MARK and stage == "END-OF-MESSAGE"):
         return DUNNO  # PREPEND is not possible at END-OF-MESSAGE
     if not decision.rendered:
-        decision.rendered = f"action={_action(decision)}\n\n".encode("ascii", "backslashreplace")
+        line = " ".join(_action(decision).split())  # whatever the texts hold, it is one line
+        decision.rendered = f"action={line}\n\n".encode("ascii", "backslashreplace")
     return decision.rendered
 
 
