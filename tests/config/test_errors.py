@@ -31,7 +31,7 @@ GOLDEN = {
     "(s, m, h, d, w)",
     'listen.silence = "1x"': 'listen.silence: "1x": not a duration '
     '(write a number and s, m, h, d or w, for example "2h")',
-    'newcomer_watch = "999999w"': 'newcomer_watch: "999999w": at most 3660d',
+    'newcomer_watch = "999999w"': 'newcomer_watch: "999999w": longer than 100 years',
     # names
     'names.plus_tags = "no"': 'names.plus_tags: "no": must be true or false, without quotes',
     'names.default_realm = "a@b"': 'names.default_realm: "a@b": '

@@ -338,6 +338,7 @@ def test_a_full_disk_degrades_loudly_and_recovers(small_disk: Path, start_pensto
 @pytest.mark.parametrize("what", ["a file", "below a file", "full", "no lock"])
 def test_a_folder_that_cannot_be_used_is_no_reason_not_to_serve(what: str, request: Any) -> None:
     port, folder = free_port(), Folder("state")
+    request.addfinalizer(folder.remove)
     state = folder.path / "state"
     if what == "a file":
         state.write_text("precious")
@@ -379,7 +380,6 @@ def test_a_folder_that_cannot_be_used_is_no_reason_not_to_serve(what: str, reque
         assert penstock.terminate() == 0
     if what == "a file":
         assert state.read_text() == "precious"
-    folder.remove()
 
 
 # --- damage -------------------------------------------------------------------------------------
