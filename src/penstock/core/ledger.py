@@ -206,8 +206,9 @@ class Ledger:
             yield (entry >> _SLOT_SHIFT) * SLOT, entry >> _COUNT_BITS & 31, entry & _MOST
 
     def last_at(self) -> int:
-        """Second of the newest entry; 0 when there is none."""
-        self._turn(self._slot)
+        """Second of the newest slot with a count; 0 when there is none."""
+        if self._recipients or self._messages:
+            return self._slot * SLOT
         return (self._entries[-1] >> _SLOT_SHIFT) * SLOT if self._entries else 0
 
     def pack(self) -> bytes:
