@@ -532,3 +532,16 @@ def test_a_quiet_sender_is_put_to_rest_and_wakes_with_its_counts() -> None:
     assert ALICE not in roster.senders
     world.at = T0 + 80_000
     assert smtpd.mail().many(9) == 1
+
+
+def test_records_that_come_late_hold_where_nobody_has_decided_since() -> None:
+    world = World(policy("5/h"))
+    world.smtpd().many(1)
+    roster = world.engine.roster
+    roster.change_standing("login:c", State.LOCKED, world.at, "admin:a", "fraud", None, State.OPEN)
+    paused = Standing(State.PAUSED, world.at - 60, "admin:b", "stolen password")
+    override = Override(ALICE, None, limits("9/h"))
+    roster.take_over(FakeMemory({ALICE: paused, "login:c": paused}, {ALICE: override}, world.at - 99))
+    assert world.smtpd().ask("RCPT", "x@example.net").rule == "standing:paused"
+    assert roster.get("login:c", world.at).standing.state is State.LOCKED
+    assert roster.overrides[ALICE] is override

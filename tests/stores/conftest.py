@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from penstock.stores.records import sqlite_url
+from penstock.stores.schema import sqlite_url
 from rig.databases import PostgreSQL
 
 

@@ -23,8 +23,8 @@ from penstock.core.decision import Refusal
 from penstock.core.policy import Override
 from penstock.core.standing import INITIAL, Standing, State
 from penstock.stores import records
-from penstock.stores.records import RecordStore, sqlite_url
-from penstock.stores.schema import Memory
+from penstock.stores.records import RecordStore
+from penstock.stores.schema import Memory, sqlite_url
 from rig.base import free_port
 from rig.databases import PostgreSQL
 from support import limits
@@ -547,3 +547,36 @@ def test_an_unreachable_database_does_not_stop_the_start(logs: list[Any]) -> Non
         assert [entry["log_level"] for entry in logs] == ["error"]
 
     run(story)
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_could_not_be_read_at_the_start_is_handed_over_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database was locked for a moment: paused senders must not stay open until the next restart."""
+    url = sqlite_url(tmp_path / "r.db")
+
+    async def first() -> None:
+        async with opened(url) as (store, _):
+            assert await durable(store, store.put_standing("login:a", INITIAL, PAUSED))
+
+    async def second() -> None:
+        load = RecordStore._load
+        tries = iter([True, True, False])
+
+        def locked_twice(self: RecordStore, now: float) -> Memory:
+            if next(tries, False):
+                raise sa.exc.OperationalError("select", None, Exception("database is locked"))
+            return load(self, now)
+
+        monkeypatch.setattr(RecordStore, "_load", locked_twice)
+        async with opened(url) as (store, memory):
+            assert not memory.standings and store.degraded_since
+            late: list[Memory] = []
+            store.on_late_memory = late.append
+            await until(lambda: late)
+            assert late[0].standings == {"login:a": PAUSED}
+            await until(lambda: not store.degraded_since)
+
+    run(first)
+    run(second)

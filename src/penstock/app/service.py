@@ -27,8 +27,9 @@ from penstock.servers.desk import Desk
 from penstock.servers.http import HttpServer
 from penstock.servers.policy import Gatekeeper, Traffic
 from penstock.stores.counts import CountLog
-from penstock.stores.records import RecordStore, sqlite_url
+from penstock.stores.records import RecordStore
 from penstock.stores.recovery import recover
+from penstock.stores.schema import sqlite_url
 
 log = structlog.get_logger()
 
@@ -80,6 +81,7 @@ class Service(Node):
         self.directory = _directory(settings)
         self.engine = Engine(settings.policy, self.directory, self.records, self.counts, remembered, now)
         self.directory.on_news = self.engine.roster.refresh
+        self.records.on_late_memory = self.engine.roster.take_over
         self.counts.start(loop)
         await self._open_control()
         for address, sock in sockets:

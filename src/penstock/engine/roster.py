@@ -168,6 +168,18 @@ class Roster:
             self.set_standing(sender, following)
         plan(sender, self.policy, self.watching_since, at)
 
+    def take_over(self, late: Remembered) -> None:
+        """The records could be read only now: what they say holds, where nobody has decided since."""
+        self.watching_since = min(self.watching_since, late.installed_at)
+        for key, override in late.overrides.items():
+            self.overrides.setdefault(key, override)
+        for key, standing in late.standings.items():
+            sender = self.get(key, standing.since)
+            if sender.standing is INITIAL:
+                sender.standing = standing
+        for sender in self.senders.values():
+            sender.look_again()
+
     def adopt(self, policy: Policy) -> None:
         """Take over a new policy: every sender's limits are worked out again when next needed."""
         renamed = policy.naming != self.policy.naming

@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -40,6 +39,7 @@ from penstock.stores.schema import (
     Memory,
     Row,
     clean,
+    open_database,
     override_row,
     read_meta,
     read_overrides,
@@ -53,8 +53,6 @@ RETRY: Final = 1.0
 MOST_RECIPIENTS: Final = 1 << 62
 UNREACHABLE: Final = (sa.exc.SQLAlchemyError, OSError)
 """What a database that is away, full or hanging raises."""
-ANSWER_WITHIN: Final = 2
-"""Seconds for a database on the network to answer."""
 MOST_WAITING: Final = 100_000
 KEEP_REFUSALS: Final = 90 * 86400.0
 
@@ -75,20 +73,26 @@ class RecordStore:
         self._waiting: dict[Key, Job] = {}
         self._calls: list[tuple[int, Callable[[], None]]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._engine = _open_engine(url)
+        self._engine = open_database(url)
         self._insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         self._thread = threading.Thread(target=self._work, name="records", daemon=True)
         self._started = False
         self._made = False
+        self._unread = False
+        self.on_late_memory: Callable[[Memory], None] = lambda memory: None
 
     def start(self, loop: asyncio.AbstractEventLoop | None, now: float) -> Memory:
-        """Open the database, read what is known and begin to write; degraded if it cannot be read."""
+        """Open the database, read what is known and begin to write.
+
+        If it cannot be read now, what it holds is handed to ``on_late_memory`` once it can.
+        """
         self._loop = loop
         try:
             memory = self._open(now)
         except UNREACHABLE as error:
             self._degrade(error)
             memory = Memory(installed_at=now)
+            self._unread = True
         self._started = True
         self._thread.start()
         return memory
@@ -210,20 +214,24 @@ class RecordStore:
 
     def _gather(self) -> list[Job | None]:
         """The next job and all that have come by then; empty when it is time to try again."""
+        batch: list[Job | None] = []
         try:
-            batch = [self._jobs.get(timeout=RETRY if self._waiting else None)]
+            batch.append(self._jobs.get(timeout=RETRY if self._waiting or self._unread else None))
             while len(batch) < 10_000:
                 batch.append(self._jobs.get_nowait())
         except queue.Empty:
-            return batch if "batch" in locals() else []
+            pass
         return batch
 
     def _write(self) -> None:
-        if not self._waiting:
+        if not self._waiting and not self._unread:
             return
-        newest = max(job.ticket for job in self._waiting.values())
+        newest = max((job.ticket for job in self._waiting.values()), default=0)
         try:
-            self._commit(list(self._waiting.values()))
+            if self._unread:
+                self._read_late()
+            if self._waiting:
+                self._commit(list(self._waiting.values()))
         except UNREACHABLE as error:
             self._degrade(error)
             self._keep_bounded()
@@ -232,6 +240,13 @@ class RecordStore:
         self.durable = max(self.durable, newest)
         if self._loop is not None and self._calls:
             self._loop.call_soon_threadsafe(self._call_back)
+
+    def _read_late(self) -> None:
+        """The database has come after all: what it holds is in force from now on."""
+        memory = self._load(time.time())
+        self._unread = False
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.on_late_memory, memory)
 
     def _commit(self, jobs: list[Job]) -> None:
         """All in one transaction. One that no database could take must not keep back the others."""
@@ -373,31 +388,6 @@ class Job:
     row: Row | None
     query: sa.Select[Any] | None = None
     future: Future[list[Row]] | None = None
-
-
-def sqlite_url(path: Path) -> str:
-    """The URL of an SQLite file."""
-    return f"sqlite:///{path}"
-
-
-def _open_engine(url: str) -> sa.Engine:
-    if not url.startswith("sqlite"):
-        waits = {"timeout": ANSWER_WITHIN}
-        return sa.create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True, connect_args=waits)
-    engine = sa.create_engine(
-        url, poolclass=sa.StaticPool, connect_args={"check_same_thread": False, "timeout": 5}
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def durable(connection: Any, _record: Any) -> None:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-        except Exception:
-            connection.close()
-            raise
-
-    return engine
 
 
 def _short(error: Exception) -> str:

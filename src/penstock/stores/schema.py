@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -52,6 +53,9 @@ REFUSALS = sa.Table(
     *(sa.Column(name, _time, nullable=False) for name in ("first_at", "last_at")),
     sa.Column("recipients", sa.BigInteger, nullable=False),
 )
+
+ANSWER_WITHIN = 2
+"""Seconds for a database on the network to answer."""
 
 Row = dict[str, Any]
 Key = tuple[str, str]
@@ -124,3 +128,29 @@ def override_row(override: Override) -> Row:
 def clean(text: str) -> str:
     """Text that every database can hold: neither NUL nor bytes that were no UTF-8."""
     return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of an SQLite file."""
+    return f"sqlite:///{path}"
+
+
+def open_database(url: str) -> sa.Engine:
+    """One connection at most; SQLite with a log that is synced at each commit."""
+    if not url.startswith("sqlite"):
+        waits = {"timeout": ANSWER_WITHIN}
+        return sa.create_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True, connect_args=waits)
+    engine = sa.create_engine(
+        url, poolclass=sa.StaticPool, connect_args={"check_same_thread": False, "timeout": 5}
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def durable(connection: Any, _record: Any) -> None:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+        except Exception:
+            connection.close()
+            raise
+
+    return engine
