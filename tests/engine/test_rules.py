@@ -471,7 +471,9 @@ def test_news_of_the_directory_holds_at_once() -> None:
 
 
 def test_news_about_nobody_is_no_trouble() -> None:
-    World(TWO).engine.roster.refresh("login:nobody")
+    world = World(TWO)
+    world.engine.roster.refresh("login:nobody")
+    assert "login:nobody" not in world.engine.roster.senders
 
 
 def test_another_customer_and_none() -> None:

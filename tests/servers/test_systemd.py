@@ -44,6 +44,7 @@ def test_nothing_is_told_outside_systemd(monkeypatch: pytest.MonkeyPatch, folder
     systemd.notify("READY=1")
     monkeypatch.setenv("NOTIFY_SOCKET", str(folder / "nobody"))
     systemd.notify("READY=1")
+    assert not (folder / "nobody").exists()
 
 
 @pytest.mark.parametrize(

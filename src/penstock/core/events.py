@@ -25,3 +25,20 @@ class Attempt(NamedTuple):
     size: int
     login: str
     context: str
+
+
+MOST_KIB = 1 << 30
+
+
+def kib_of(a: Attempt) -> int:
+    """The message's size in KiB, as far as a counter goes."""
+    return min((a.size + 1023) >> 10, MOST_KIB)
+
+
+def began(a: Attempt) -> float:
+    """When Postfix began to receive the message: ``instance`` is pid.seconds.microseconds.n in hex."""
+    parts = a.instance.split(".")
+    try:
+        return float(int(parts[1], 16))
+    except (IndexError, ValueError):
+        return a.at

@@ -12,7 +12,7 @@ from typing import Final
 
 from penstock.core import explain
 from penstock.core.decision import PASS, PASSING, Decision, Refusal
-from penstock.core.events import Attempt
+from penstock.core.events import Attempt, began, kib_of
 from penstock.core.flight import ASKS_END, MOST_RECIPIENTS, Channel, Flight, Flights
 from penstock.core.ledger import Counter
 from penstock.core.limits import UNLIMITED, Unit
@@ -30,7 +30,6 @@ _REFUSED: Final = int(Counter.REFUSED)
 _STOPPED: Final = int(Counter.STOPPED)
 _SHADOWED: Final = int(Counter.SHADOWED)
 
-MOST_KIB: Final = 1 << 30
 MOST_AT_ONCE: Final = 1_000_000
 """Recipients that one message is believed to have."""
 
@@ -394,17 +393,3 @@ class Engine:
                 )
                 self.roster.set_standing(sender, paused)
         sender.spare_refused = spare
-
-
-def kib_of(a: Attempt) -> int:
-    """The message's size in KiB, as far as a counter goes."""
-    return min((a.size + 1023) >> 10, MOST_KIB)
-
-
-def began(a: Attempt) -> float:
-    """When Postfix began to receive the message: ``instance`` is pid.seconds.microseconds.n in hex."""
-    parts = a.instance.split(".")
-    try:
-        return float(int(parts[1], 16))
-    except (IndexError, ValueError):
-        return a.at
