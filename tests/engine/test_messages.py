@@ -530,3 +530,18 @@ def test_a_recipient_list_of_fifty_thousand_and_more_is_bounded_and_exact(
     assert world.counted() == (30, 1)
     smtpd.mail().many(1)
     assert world.counted() == (1, 1)
+
+
+def test_fifty_messages_asked_about_again_on_the_same_connection_count_once() -> None:
+    """A proxy, or a client that repeats all it has asked, is not one smtpd: nothing counts twice."""
+    world = World(policy("1000/h"))
+    smtpd = world.smtpd()
+    instances = []
+    for _ in range(50):
+        smtpd.mail()
+        instances.append(smtpd.instance)
+        smtpd.ask("RCPT", "x@example.net")
+    for instance in instances:
+        smtpd.instance = instance
+        smtpd.ask("RCPT", "x@example.net")
+    assert world.total(Counter.RECIPIENTS) == world.total(Counter.MESSAGES) == 50

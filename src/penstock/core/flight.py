@@ -25,8 +25,12 @@ ASKS_END = "penstock/rcpt+eom"
 IDLE = 10.0
 """Seconds without a question after which a message that should end is taken for dead."""
 
-KEPT_PER_CHANNEL = 16
+KEPT_PER_CHANNEL = 64
 """Messages remembered for each connection, so that a repeated question finds its message."""
+
+KEPT_WHEN_MANY = 16
+MANY_FLIGHTS = 20_000
+"""From so many messages on, each connection keeps fewer."""
 
 MOST_ORPHANS = 20_000
 MOST_RECIPIENTS = 50_000
@@ -126,8 +130,10 @@ class Flights:
     def add(self, flight: Flight) -> None:
         """Keep a new flight; the channel's oldest gives way."""
         recent = flight.channel.recent
-        if len(recent) >= KEPT_PER_CHANNEL:
-            self._by_key.pop(recent.popleft().key, None)
+        if len(recent) >= KEPT_WHEN_MANY:
+            many = len(self._by_key) >= MANY_FLIGHTS
+            while len(recent) >= (KEPT_WHEN_MANY if many else KEPT_PER_CHANNEL):
+                self._by_key.pop(recent.popleft().key, None)
         recent.append(flight)
         self._by_key[flight.key] = flight
 
