@@ -292,3 +292,12 @@ def test_completion(penstock: Penstock, shell: str) -> None:
 def test_every_command_has_help(name: str) -> None:
     result = CliRunner().invoke(main, [name, "--help"])
     assert result.exit_code == 0 and len(result.stdout) > 100
+
+
+def test_a_state_folder_with_a_long_path() -> None:
+    """The kernel takes 107 bytes for a Unix socket; a folder may be deeper."""
+    penstock = Penstock()
+    penstock.state = penstock.folder.path / ("deep-" * 30)
+    with penstock:
+        assert penstock.cli("status")["senders"] == 0
+        assert penstock.cli("pause", "login:a", "--reason", "test")["durable"]

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,13 @@ from penstock.demo.plan import HOUR, plan
 from rig.base import wait_until
 
 COMMAND = (sys.executable, "-m", "penstock", "demo")
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder with a short path: the policy socket lies in it."""
+    with tempfile.TemporaryDirectory(prefix="demo-") as folder:
+        yield Path(folder)
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:

@@ -12,6 +12,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from penstock.unixpath import reachable
+
 DEFAULT_STATE: Final = Path("/var/lib/penstock")
 SOCKET: Final = "control.sock"
 ASK_TIMEOUT: Final = 60.0
@@ -80,7 +82,8 @@ def ask(named: Path | None, command: str, **arguments: Any) -> Any:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.settimeout(ASK_TIMEOUT)
-            sock.connect(str(path))
+            with reachable(path) as name:
+                sock.connect(name)
             sock.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
             with sock.makefile("rb") as answers:
                 line = answers.readline()

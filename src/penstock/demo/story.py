@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.demo.plan import Plan
+from penstock.unixpath import reachable
 
 POLL = 0.1
 """Real seconds between two looks for new references."""
@@ -84,7 +85,8 @@ class Story:
             self._unexplained = [sight for tally in self.tallies for sight in tally.sights.values()]
         if not self._unexplained:
             return
-        reader, writer = await asyncio.open_unix_connection(control)
+        with reachable(control) as name:
+            reader, writer = await asyncio.open_unix_connection(name)
         try:
             while self._unexplained:
                 sight = self._unexplained.pop()

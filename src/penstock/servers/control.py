@@ -18,6 +18,8 @@ from typing import Any, Final
 
 import structlog
 
+from penstock.unixpath import reachable
+
 log = structlog.get_logger()
 
 SOCKET: Final = "control.sock"
@@ -45,11 +47,17 @@ class ControlServer:
     async def start(self) -> None:
         """Take over the socket's path (the folder's lock says that nobody else serves)."""
         self.path.unlink(missing_ok=True)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o117)
         try:
+            with reachable(self.path) as name:
+                sock.bind(name)
             self._server = await asyncio.start_unix_server(
-                self._serve, self.path, limit=LONGEST_LINE, backlog=BACKLOG
+                self._serve, sock=sock, limit=LONGEST_LINE, backlog=BACKLOG
             )
+        except OSError:
+            sock.close()
+            raise
         finally:
             os.umask(before)
 
