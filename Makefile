@@ -22,7 +22,7 @@ venv: $(VENV)/.dev ## a virtual environment with Penstock and all that its devel
 debian: ## install the Debian packages of the tests (as root; starts no service)
 	@scripts/debian-packages postfix=postfix mariadbd=mariadb-server initdb=postgresql
 
-demo: $(VENV)/.run ## install into a virtual environment and watch a small hosting platform for a minute
+demo: $(VENV)/.run ## install into a virtual environment and watch a small hosting platform for half a minute
 	@$(BIN)/penstock demo $(DEMO_ARGS)
 
 test: debian $(VENV)/.dev ## everything: Debian packages, lint, types, layers, all tests

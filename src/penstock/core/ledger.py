@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import IntEnum
 
 SLOT = 5
@@ -215,11 +215,6 @@ class Ledger:
         """The entries as bytes, for ``Ledger(packed)``."""
         self._turn(self._slot)
         return self._entries.tobytes()
-
-
-def totals(ledger: Ledger, at: int, counter: int, windows: Iterable[int]) -> dict[int, int]:
-    """Window (seconds) → sum, for a table that a person reads."""
-    return {window: ledger.total(counter, at, window) for window in windows}
 
 
 def _next_coarsening(entries: int) -> int:
