@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+NOBODY = ""
+"""The origin of a message that is charged to nobody: a notice, a forward, mail from outside."""
+
 
 class Attempt(NamedTuple):
     """One question of an MTA: may this client go on? (Postfix SMTPD_POLICY_README.)
@@ -42,3 +45,141 @@ def began(a: Attempt) -> float:
         return float(int(parts[1], 16))
     except (IndexError, ValueError):
         return a.at
+
+
+class Message:
+    """A message that the MTA took into its queue; the events of its recipients point to it.
+
+    ``scope`` and ``queue_id`` name it together: the host and the MTA instance whose queue it lies in.
+    ``kind`` and ``name`` tell whom it is charged to as the log has it, not yet canonical: ``login``,
+    ``uid``, ``script`` or ``ip``; ``NOBODY`` for notices (``<>``), forwards and what is re-injected
+    of these. ``recipients`` and ``size`` (bytes) are 0 until the MTA has told them; ``passed`` is for whoever
+    replays: how many of the recipients were let through (-1: all).
+    """
+
+    __slots__ = (
+        "at",
+        "client_address",
+        "envelope_from",
+        "kind",
+        "message_id",
+        "name",
+        "passed",
+        "queue_id",
+        "recipients",
+        "scope",
+        "size",
+    )
+
+    def __init__(self, at: float, scope: str, queue_id: str) -> None:
+        self.at = at
+        self.scope = scope
+        self.queue_id = queue_id
+        self.kind = NOBODY
+        self.name = ""
+        self.client_address = ""
+        self.envelope_from = ""
+        self.message_id = ""
+        self.recipients = 0
+        self.size = 0
+        self.passed = -1
+
+
+class Accepted(NamedTuple):
+    """The MTA has queued a message: its sender, recipients and size are known now."""
+
+    at: float
+    message: Message
+
+
+class Died(NamedTuple):
+    """A message was refused or dropped by the MTA itself after its end was reached: a header check, a
+    milter. Nobody received it. ``why`` is the MTA's text."""
+
+    at: float
+    message: Message
+    why: str
+
+
+class Delivered(NamedTuple):
+    """A recipient has got the message, or another host has taken it. ``relay``: who, as logged."""
+
+    at: float
+    message: Message
+    recipient: str
+    relay: str
+
+
+class Deferred(NamedTuple):
+    """A recipient must wait. Only the first such line of each recipient, and each one whose reply's text differs
+    from the one before, is an event: retries are no news. ``first`` tells them apart. ``status`` is the
+    enhanced status code (RFC 3463), "" when unknown."""
+
+    at: float
+    message: Message
+    recipient: str
+    relay: str
+    status: str
+    reply: str
+    first: bool
+
+
+class Bounced(NamedTuple):
+    """A recipient will never get the message."""
+
+    at: float
+    message: Message
+    recipient: str
+    relay: str
+    status: str
+    reply: str
+
+
+class Rejected(NamedTuple):
+    """The MTA refused a recipient or a command of a client in the dialogue, for a reason of its own.
+
+    ``login`` is "" when the client has not logged in.
+    """
+
+    at: float
+    scope: str
+    login: str
+    client_address: str
+    recipient: str
+    reply: str
+
+
+class LoggedIn(NamedTuple):
+    """Somebody logged in, or tried to (``ok`` False). ``service``: smtp, imap, pop3, sieve, …"""
+
+    at: float
+    login: str
+    client_address: str
+    service: str
+    ok: bool
+
+
+class ScriptMailed(NamedTuple):
+    """A web script called PHP's mail(): ``path`` and ``line`` of the caller, ``recipients`` in its To."""
+
+    at: float
+    path: str
+    line: int
+    recipients: int
+
+
+class Reported(NamedTuple):
+    """A report came in by mail about a message that left earlier: a late bounce or a complaint.
+
+    ``sender`` is the canonical key that it was resolved to. ``feedback_type`` (RFC 5965) is "" for a bounce.
+    """
+
+    at: float
+    sender: str
+    recipient: str
+    status: str
+    reply: str
+    feedback_type: str
+
+
+Event = Accepted | Died | Delivered | Deferred | Bounced | Rejected | LoggedIn | ScriptMailed | Reported

@@ -1,0 +1,1 @@
+"""What past logs tell about limits: replay of a policy, study of what senders send."""

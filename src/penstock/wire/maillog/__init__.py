@@ -1,0 +1,1 @@
+"""Mail logs: lines → facts → events. Sans-I/O."""
