@@ -111,9 +111,9 @@ class Delivered(NamedTuple):
 
 
 class Deferred(NamedTuple):
-    """A recipient must wait. Only the first such line of each recipient, and each one whose reply's text differs
-    from the one before, is an event: retries are no news. ``first`` tells them apart. ``status`` is the
-    enhanced status code (RFC 3463), "" when unknown."""
+    """A recipient must wait. Only the first such line of each recipient, and each one whose reply differs
+    from the one before, is an event: retries are no news. ``first`` tells them apart. ``status`` is
+    the enhanced status code (RFC 3463), "" when unknown."""
 
     at: float
     message: Message
