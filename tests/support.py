@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from penstock.core.decision import Decision, Refusal
-from penstock.core.events import Attempt
+from penstock.core.events import Attempt, Message
 from penstock.core.flight import ASKS_END, Channel
 from penstock.core.ledger import KEEP, Counter
 from penstock.core.limits import Limit, Unit, parse_limit
@@ -77,6 +77,16 @@ class FakeRecords:
         return next(self.tickets)
 
 
+class FakeSent:
+    """Remembers whose message each Message-ID was."""
+
+    def __init__(self) -> None:
+        self.by_message_id: dict[str, str] = {}
+
+    def remember(self, message: Message, sender: str) -> None:
+        self.by_message_id[message.message_id] = sender
+
+
 class FakeDirectory:
     """Knows the entries that a test gives it."""
 
@@ -135,7 +145,8 @@ class World:
         self.records = FakeRecords()
         self.directory = FakeDirectory(entries)
         self.memory = memory or FakeMemory()
-        self.engine = Engine(rules, self.directory, self.records, self.counts, self.memory, at)
+        self.sent = FakeSent()
+        self.engine = Engine(rules, self.directory, self.records, self.counts, self.memory, self.sent, at)
         self.instances = itertools.count(1)
 
     def smtpd(self, login: str = "alice@example.com", context: str = ASKS_END, host: str = "mx1") -> Smtpd:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from penstock.core.decision import Refusal
+from penstock.core.events import Message
 from penstock.core.policy import Entry, Override
 from penstock.core.sender import Sender
 from penstock.core.standing import Standing
@@ -57,6 +58,14 @@ class Records(Protocol):
 
     def put_refusal(self, refusal: Refusal) -> int:
         """Write a stretch of refusals, or what has changed in it."""
+        ...
+
+
+class Sent(Protocol):
+    """Which sender a message was charged to, by its Message-ID and queue id, for reports that come later."""
+
+    def remember(self, message: Message, sender: str) -> None:
+        """Keep it for some days; never blocks, and the same message again is no matter."""
         ...
 
 

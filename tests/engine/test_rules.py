@@ -261,7 +261,7 @@ def test_a_pause_rule_in_shadow_mode_only_records() -> None:
     world.smtpd().many(40)
     assert world.sender().standing.state is State.OPEN
     shadow = [r for r in world.saved() if r.shadow]
-    assert [r.rule for r in shadow] == ["pause:10/h"]
+    assert [r.rule for r in shadow] == ["pause:refused 10/h"]
 
 
 # --- shadow ------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ def degraded(node: Node) -> list[str]:
         found.append(f"counts are not written since {explain.when(node.counts.failing_since)}")
     if node.records.degraded_since:
         found.append(f"records are not written since {explain.when(node.records.degraded_since)}")
+    if node.sent.problem:
+        found.append(node.sent.problem)
     return found + [f"no traffic on {name} for {seconds:.0f} s" for name, seconds in node.silent()]
 
 

@@ -13,6 +13,7 @@ from penstock.servers.policy import Traffic
 from penstock.stores.counts import CountLog
 from penstock.stores.records import RecordStore
 from penstock.stores.recovery import Recovery
+from penstock.stores.sent import SentIndex
 
 
 class Node:
@@ -27,6 +28,7 @@ class Node:
     records: RecordStore
     counts: CountLog
     directory: Chain
+    sent: SentIndex
     engine: Engine
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:

@@ -30,6 +30,7 @@ from penstock.stores.counts import CountLog
 from penstock.stores.records import RecordStore
 from penstock.stores.recovery import recover
 from penstock.stores.schema import sqlite_url
+from penstock.stores.sent import SentIndex
 
 log = structlog.get_logger()
 
@@ -79,10 +80,14 @@ class Service(Node):
         remembered = self.records.start(loop, now)
         self.counts = CountLog(settings.state, self.recovery)
         self.directory = _directory(settings)
-        self.engine = Engine(settings.policy, self.directory, self.records, self.counts, remembered, now)
+        self.sent = SentIndex(settings.state / "sent.db", self.clock)
+        self.engine = Engine(
+            settings.policy, self.directory, self.records, self.counts, remembered, self.sent, now
+        )
         self.directory.on_news = self.engine.roster.refresh
         self.records.on_late_memory = self.engine.roster.take_over
         self.counts.start(loop)
+        self.sent.start(loop)
         await self._open_control()
         for address, sock in sockets:
             keeper = self._keeper(listeners.name_of(address, sock))
@@ -150,6 +155,7 @@ class Service(Node):
         self.engine.refusals.save(MOST_REFUSALS, math.inf)
         self.directory.close()
         await self.counts.close()
+        await self.sent.close()
         await self.records.close()
         self.state.close()
         log.info("stopped")
@@ -192,7 +198,7 @@ class Service(Node):
         if (new.directory.sql, new.directory.command) != (old.directory.sql, old.directory.command):
             log.warning("the directory's database or command has changed: that takes a restart")
         self.settings = replace(new, listen=old.listen, state=old.state)
-        self.engine.roster.adopt(new.policy)
+        self.engine.adopt(new.policy)
         self.directory.adopt(new.directory.logins, new.directory.networks)
         self.loaded_at = self.clock()
         log.info("policy reloaded", by=who, file=str(new.file or "built-in"), mode=new.mode)

@@ -24,6 +24,9 @@ from penstock.cli.common import (
 @click.option(
     "--bytes", "sizes", multiple=True, metavar="LIMIT", help="For example 500MB/d; may be repeated."
 )
+@click.option(
+    "--outcome", "outcomes", multiple=True, metavar="LIMIT", help='For example "unknown-user 100/h".'
+)
 @click.option("--profile", metavar="NAME", help="Treat the sender by this profile.")
 @click.option("--default", is_flag=True, help="Take the exception back.")
 @click.option("--for", "seconds", type=Duration(), metavar="DURATION", help="Until then (2h, 7d).")
@@ -35,6 +38,7 @@ def limit(
     recipients: tuple[str, ...],
     messages: tuple[str, ...],
     sizes: tuple[str, ...],
+    outcomes: tuple[str, ...],
     profile: str | None,
     default: bool,
     seconds: int | None,
@@ -44,9 +48,11 @@ def limit(
 ) -> None:
     """Give SENDER other limits than its profile's, or another profile.
 
-    Limits of a unit (recipients, messages, bytes) replace all the profile's limits of that unit.
+    Limits of a unit (recipients, messages, bytes, an outcome) replace all the profile's limits of
+    that unit.
     """
-    asked = {"recipients": recipients, "messages": messages, "bytes": sizes, "profile": profile}
+    asked: dict[str, object] = {"recipients": recipients, "messages": messages, "bytes": sizes}
+    asked |= {"outcomes": outcomes, "profile": profile}
     result = ask(state, "limit", sender=sender, default=default, reason=reason, **asked, **{"for": seconds})
     if as_json:
         print_json(result)

@@ -1,4 +1,4 @@
-"""``penstock show``: all about one sender."""
+"""``penstock show``: all about one sender, its last week included."""
 
 from __future__ import annotations
 
@@ -17,6 +17,15 @@ _LABELS = {
     "stopped": "refused while paused",
     "shadowed": "would be refused (shadow)",
 }
+_WEEK = {
+    "sent": "recipients",
+    "delivered": "delivered",
+    "deferred": "deferred",
+    "bounced": "bounced",
+    "complaints": "complaints",
+    "logins": "logins",
+    "failed": "login_failures",
+}
 
 
 @click.command()
@@ -24,7 +33,7 @@ _LABELS = {
 @state_option
 @json_option
 def show(sender: str, state: Path | None, as_json: bool) -> None:
-    """Show SENDER's standing, counts, limits, refusals and history."""
+    """Show SENDER's standing, counts, limits, last week, refusals and history."""
     result = ask(state, "show", sender=sender)
     if as_json:
         print_json(result)
@@ -44,6 +53,8 @@ def _print(result: dict[str, Any]) -> None:
     console.print(Text(", ".join(about)))
     console.print(_counts(result["counts"]))
     console.print(_limits(result["limits"]))
+    console.print()
+    console.print(_week(result["week"]))
     if result["override"]:
         override = result["override"]
         until = f" until {override['until']}" if override["until"] else ""
@@ -66,6 +77,22 @@ def _counts(counts: dict[str, dict[str, int]]) -> Any:
     for counter, row in counts.items():
         if counter in ("recipients", "messages") or any(row.values()):
             table.add_row(_LABELS.get(counter, counter), *(str(row[name]) for name in windows))
+    return table
+
+
+def _week(week: list[dict[str, Any]]) -> Any:
+    """What became of the mail, day by day; the newest first."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("day (UTC)")
+    for name in _WEEK:
+        table.add_column(name, justify="right")
+    table.add_column("came back as")
+    for day in reversed(week):
+        classes = sorted(day["classes"].items(), key=lambda pair: -pair[1])
+        what = ", ".join(f"{name} {n}" for name, n in classes)
+        table.add_row(day["day"], *(str(day[key] or "") for key in _WEEK.values()), what)
     return table
 
 

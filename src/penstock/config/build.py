@@ -8,7 +8,8 @@ from dataclasses import replace
 from ipaddress import IPv6Network, ip_address, ip_network
 from typing import Any
 
-from penstock.config import keys
+from penstock.config import keys, watch
+from penstock.config.replies import own_rules, reply_rules
 from penstock.config.report import Spot, meant
 from penstock.config.rules import check_newcomer, under, unit_limits
 from penstock.config.scalars import LANGUAGE, REALM
@@ -25,6 +26,7 @@ from penstock.config.toml import shown
 from penstock.core.limits import Mode
 from penstock.core.names import BadSender, Naming, login_key, parse_sender
 from penstock.core.policy import Action, Entry, Override, PauseRule, Policy, Profile, Texts, Verb
+from penstock.core.replies import Rule
 
 Document = Mapping[str, Any]
 
@@ -49,6 +51,7 @@ def build(file: Document, document: Document, spot: Spot, at: float) -> Settings
         language=_language(top, texts),
         on_error=_on_error(top),
         newcomer_watch=float(top.get(keys.NEWCOMER_WATCH)),
+        replies=_replies(document.get("replies", []), spot.key("replies")),
     )
     return Settings(
         policy=policy,
@@ -57,6 +60,8 @@ def build(file: Document, document: Document, spot: Spot, at: float) -> Settings
         silence=listen.get(keys.SILENCE),
         mode=mode,
         directory=_directory(document["directory"], spot.key("directory"), naming, profiles),
+        logs=watch.logs(document["logs"], spot.key("logs")),
+        reports=watch.reports(document["reports"], spot.key("reports")),
         document=document,
     )
 
@@ -96,6 +101,12 @@ def _check_reach(address: Address, spot: Spot) -> None:
         return
     if ip.is_unspecified or ip.is_global:
         spot.warn(f'"{address}": strangers may reach it, and it asks nobody for a password')
+
+
+def _replies(value: object, spot: Spot) -> tuple[Rule, ...]:
+    """The operator's rules, then the built-in ones."""
+    written = watch.check_replies(value, spot)
+    return (() if spot.report.problems else reply_rules({"replies": written})) + own_rules()
 
 
 # --- names ------------------------------------------------------------------------------------

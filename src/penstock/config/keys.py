@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.config import rules
+from penstock.config import rules, watch
 from penstock.config.rules import BYTES, MESSAGES, RECIPIENTS, exception_of, limit_section, step_section
 from penstock.config.scalars import (
     ACTION,
@@ -79,6 +79,9 @@ FILE = Section(
         _table("senders", "Exceptions for single senders."),
         _table("texts", "What the client reads, by language."),
         _table("directory", "Who a sender is: customer, profile, language, contact, age."),
+        _table("logs", "Logs to follow: what became of the mail."),
+        _table("reports", "Bounces and complaints that come in by mail."),
+        Key("replies", TABLE, "Rules of your own for replies of other hosts, a list of tables (below)."),
     ),
 )
 
@@ -153,6 +156,7 @@ PROFILE = Section(
         RECIPIENTS,
         MESSAGES,
         BYTES,
+        rules.OUTCOME_LIMITS_KEY,
         PARENTS,
         NEWCOMER,
         TRUSTED,
@@ -173,6 +177,7 @@ SENDER_LIMITS = (
     Key("recipients", exception_of(Unit.RECIPIENTS), "Replaces the profile's limits on recipients."),
     Key("messages", exception_of(Unit.MESSAGES), "Replaces the profile's limits on messages."),
     Key("bytes", exception_of(Unit.BYTES), "Replaces the profile's limits on bytes."),
+    Key("outcomes", rules.OUTCOME_LIMITS, "Replaces the profile's limits on the outcomes that it names."),
 )
 UNTIL = Key("until", MOMENT, "The exception ends then: a date means its first moment. Without it, never.")
 WHY = Key("why", TEXT, "For the next operator.")
@@ -268,6 +273,7 @@ SECTIONS = (
     DEFAULTS,
     PROFILE,
     limit_section(Unit.RECIPIENTS),
+    rules.OUTCOME_SECTION,
     rules.PARENTS_SECTION,
     step_section("newcomer", 3650),
     step_section("trusted", 30),
@@ -279,5 +285,8 @@ SECTIONS = (
     NETWORK,
     SQL,
     COMMAND,
+    watch.LOG,
+    watch.REPORTS,
+    watch.REPLY,
 )
 """All tables, in the order of the reference."""

@@ -9,24 +9,32 @@ from typing import TypeVar
 
 from penstock.config.report import BadValue, Spot
 from penstock.config.scalars import DURATION, FACTOR, MODE, days_up_to, string
-from penstock.config.table import Key, Kind, Section, Table, as_table
+from penstock.config.table import Key, Kind, Section, Table
 from penstock.config.toml import shown
-from penstock.core.limits import MODES, Limit, Mode, Unit, parse_limit
+from penstock.core.limits import MODES, Limit, Mode, Unit, parse_limit, parse_outcome
 from penstock.core.policy import PauseRule, Step
 
 T = TypeVar("T")
 
 
-def _limit_kind(unit: Unit, words: str) -> Kind[Limit]:
+def _read_by(parse: Callable[[str], Limit], words: str, neutral: Limit) -> Kind[Limit]:
     def read(value: object, spot: Spot) -> Limit:
         try:
-            return parse_limit(string(value), unit)
+            return parse(string(value))
         except BadValue:
             raise
         except ValueError as wrong:
             raise BadValue(str(wrong)) from None
 
-    return Kind(words, read, Limit(unit, 0, 1, "off"))
+    return Kind(words, read, neutral)
+
+
+def _limit_kind(unit: Unit, words: str) -> Kind[Limit]:
+    return _read_by(lambda text: parse_limit(text, unit), words, Limit(unit, 0, 1, "off"))
+
+
+_OUTCOME_WORDS = 'limit on outcomes, such as `"unknown-user 25/h"`'
+_OUTCOME = _read_by(parse_outcome, _OUTCOME_WORDS, Limit(Unit.OTHER, 1, 1, "off"))
 
 
 _MODE = Key("mode", MODE, "`shadow` counts and records what the rule would have done; `off` drops it.")
@@ -49,10 +57,14 @@ def _each(value: object, spot: Spot, read: Callable[[object, Spot], T]) -> list[
 
 
 def _limit(value: object, unit: Unit, spot: Spot) -> Limit:
-    section = limit_section(unit)
+    return _plain_or_table(value, limit_section(unit), spot)
+
+
+def _plain_or_table(value: object, section: Section, spot: Spot) -> Limit:
     limit, mode = section.keys
     if not isinstance(value, dict):
-        return _limit_kind(unit, "limit").take(value, spot)
+        plain: Limit = limit.kind.take(value, spot)
+        return plain
     table = Table(value, spot, section)
     found: Limit = table.get(limit)
     return replace(found, mode=table.get(mode) if table.has(limit) else "off")
@@ -113,7 +125,25 @@ def under(limits: tuple[Limit, ...], *modes: Mode) -> tuple[Limit, ...]:
 RECIPIENTS = Key("recipients", limits_of(Unit.RECIPIENTS), "Recipients, each of a message counted.")
 MESSAGES = Key("messages", limits_of(Unit.MESSAGES), "Messages, whatever their number of recipients.")
 BYTES = Key("bytes", limits_of(Unit.BYTES), "Size of the messages, each counted once (KB, MB or GB).")
-UNIT_KEYS = (RECIPIENTS, MESSAGES, BYTES)
+OUTCOME_SECTION = Section(
+    "profiles.NAME.outcomes[]",
+    "A limit on outcomes with a mode of its own.",
+    (Key("limit", _OUTCOME, "The limit, as the short form writes it.", True), _MODE),
+)
+OUTCOME_LIMITS: Kind[tuple[Limit, ...]] = Kind(
+    'list of limits on outcomes, such as `"unknown-user 25/h"`, `"complaints 0.1%/d min 3"`',
+    lambda value, spot: tuple(
+        _each(value, spot, lambda item, at: _plain_or_table(item, OUTCOME_SECTION, at))
+    ),
+    (),
+)
+OUTCOME_LIMITS_KEY = Key(
+    "outcomes",
+    OUTCOME_LIMITS,
+    "What came back: bounces by class (see `penstock classify`) and complaints. When a limit is "
+    "reached nothing more passes until its window has moved on. It does not grow.",
+)
+UNIT_KEYS = (RECIPIENTS, MESSAGES, BYTES, OUTCOME_LIMITS_KEY)
 PARENTS_SECTION = Section(
     "profiles.NAME.parents",
     "Limits for all senders of one customer together. A customer with senders of several profiles "
@@ -181,19 +211,23 @@ REFUSED = Key(
     "refused",
     _limit_kind(Unit.REFUSED, 'limit, such as `"500/h"`'),
     "More recipients than this refused for being over a limit pause the sender.",
-    True,
 )
+OUTCOME = Key("outcome", _OUTCOME, "So many bounces of a class, or complaints, pause the sender.")
 FOR = Key("for", DURATION, "How long the pause lasts; probation follows. Without it, until somebody resumes.")
-PAUSE_SECTION = Section("profiles.NAME.pause[]", "A rule that pauses a sender.", (REFUSED, FOR, _MODE))
+PAUSE_SECTION = Section(
+    "profiles.NAME.pause[]",
+    "A rule that pauses a sender: it has either `refused` or `outcome`.",
+    (REFUSED, OUTCOME, FOR, _MODE),
+)
 
 
 def _pause(value: object, spot: Spot) -> PauseRule:
-    if not isinstance(value, dict):
-        as_table(value, spot)
-        value = {"refused": "0/s"}
     table = Table(value, spot, PAUSE_SECTION)
+    if isinstance(value, dict) and table.has(REFUSED) == table.has(OUTCOME):
+        spot.wrong('a pause rule has either "refused" or "outcome"')
+    limit = table.get(OUTCOME if table.has(OUTCOME) else REFUSED)
     lasts = table.get(FOR) if table.has(FOR) else None
-    return PauseRule(replace(table.get(REFUSED), mode=table.get(_MODE)), lasts)
+    return PauseRule(replace(limit, mode=table.get(_MODE)), lasts)
 
 
 PAUSES: Kind[tuple[PauseRule, ...]] = Kind(

@@ -71,6 +71,30 @@ class DirectorySettings:
 
 
 @dataclass(frozen=True)
+class LogSource:
+    """A log to follow: a ``file``, or the ``journal``'s units. ``counted``: local, all or none.
+
+    ``time_zone``: of stamps without one, "" for the machine's. ``silence``: seconds, 0 for never.
+    """
+
+    file: Path | None
+    journal: tuple[str, ...] = ()
+    counted: str = "local"
+    time_zone: str = ""
+    from_beginning: bool = False
+    silence: int = 0
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """Where reports by mail come in, for which addresses, and whether mail gets a reference for them."""
+
+    listen: tuple[Address, ...] = ()
+    recipients: tuple[str, ...] = ()
+    header: bool = False
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that the policy file decides.
 
@@ -85,6 +109,8 @@ class Settings:
     silence: int
     mode: Mode
     directory: DirectorySettings
+    logs: Mapping[str, LogSource] = field(default_factory=dict)
+    reports: ReportSettings = ReportSettings()
     file: Path | None = None
     warnings: tuple[str, ...] = ()
     document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)

@@ -13,7 +13,8 @@ class Attempt(NamedTuple):
 
     ``at`` is seconds since the epoch. ``recipient_count`` is known at DATA and END-OF-MESSAGE
     only; ``size`` (bytes) is the client's claim until END-OF-MESSAGE. ``host`` and ``instance``
-    together name one message while it is being received.
+    together name one message while it is being received. ``sender`` is the key to charge where neither
+    login nor address tells it (``uid:33``).
     """
 
     at: float
@@ -28,14 +29,15 @@ class Attempt(NamedTuple):
     size: int
     login: str
     context: str
+    sender: str = ""
 
 
 MOST_KIB = 1 << 30
 
 
-def kib_of(a: Attempt) -> int:
-    """The message's size in KiB, as far as a counter goes."""
-    return min((a.size + 1023) >> 10, MOST_KIB)
+def kib_of(size: int) -> int:
+    """Bytes in KiB, as far as a counter goes."""
+    return min((size + 1023) >> 10, MOST_KIB)
 
 
 def began(a: Attempt) -> float:

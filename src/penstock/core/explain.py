@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from penstock.core.decision import Refusal
+from penstock.core.limits import OUTCOMES, Unit
 from penstock.core.policy import Policy
 from penstock.core.sender import Excess, Sender, growth
 from penstock.core.standing import Standing, State
@@ -59,14 +60,33 @@ def cause(refusal: Refusal) -> str:
     if "limit" not in f:
         until = f", until {when(float(f['until']))}" if "until" in f else ""
         return f"it is {f['state']} since {when(float(f['since']))} by {f['by']}{until}: {f['why']}"
+    if f["unit"] in OUTCOMES:
+        share = f" ({f['used']} reach the limit {f['limit']})"
+        return f"{came_back(str(f['unit']), int(f['used']), int(f['window']))}{share}"
     because = f", {f['because']}" if "because" in f else ""
     kind = "the exception for this sender" if f.get("override") else f"profile {f['profile']}"
     used, allowed = (f"{n} KiB" if f["unit"] == "bytes" else f"{n}" for n in (f["used"], f["allowed"]))
     unit = "" if f["unit"] == "bytes" else f" {f['unit']}"
-    return (
-        f"it had sent {used}{unit} within {window(int(f['window']))}; "
-        f"{kind} allows {allowed} ({f['limit']}{because})"
-    )
+    what = f"{used} recipients were refused" if f["unit"] == Unit.REFUSED else f"it had sent {used}{unit}"
+    return f"{what} within {window(int(f['window']))}; {kind} allows {allowed} ({f['limit']}{because})"
+
+
+def came_back(unit: str, n: int, seconds: int) -> str:
+    """``25 of its recipients came back as unknown-user within an hour``."""
+    if unit == Unit.COMPLAINTS:
+        return (
+            f"{n} {'complaint' if n == 1 else 'complaints'} about its mail came in within {window(seconds)}"
+        )
+    what = "came back" if unit == Unit.BOUNCED else f"came back as {unit}"
+    return f"{n} of its recipients {what} within {window(seconds)}"
+
+
+def pause_reason(excess: Excess) -> str:
+    """Why a rule paused a sender, for its standing."""
+    limit = excess.limit
+    if limit.unit is Unit.REFUSED:
+        return f"{excess.used} recipients were refused within {window(limit.window)}"
+    return f"{came_back(str(limit.unit), excess.used, limit.window)} (limit {limit})"
 
 
 def refusal_sentence(refusal: Refusal) -> str:

@@ -33,6 +33,9 @@ MANY_FLIGHTS = 20_000
 """From so many messages on, each connection keeps fewer."""
 
 MOST_ORPHANS = 20_000
+MOST_LANDED = 10_000
+"""Committed messages remembered by queue id: a header check or a milter may refuse them yet."""
+
 MOST_RECIPIENTS = 50_000
 
 
@@ -43,7 +46,8 @@ class Flight:
     ``charged``: how many are charged; ``unnamed``: second → how many of them by their number only.
     ``repeats``: questions about a recipient that was charged already: a client that names an
     address twice (Postfix counts it twice and delivers it once), or a broken connection.
-    ``live``: what it has charged stands in the ledgers. ``verdict``: the decision that holds for
+    ``live``: what it has charged stands in the ledgers. ``landed_at`` (seconds) and ``kib``: when it was
+    committed, and the size charged then. ``verdict``: the decision that holds for
     the whole message.
     """
 
@@ -52,6 +56,8 @@ class Flight:
         "charged",
         "committed",
         "key",
+        "kib",
+        "landed_at",
         "last_at",
         "live",
         "message_at",
@@ -74,6 +80,8 @@ class Flight:
         self.message_at = 0
         self.live = True
         self.committed = False
+        self.landed_at = 0
+        self.kib = 0
         self.verdict: Decision | None = None
 
     @property
@@ -122,6 +130,7 @@ class Flights:
     def __init__(self) -> None:
         self._by_key: dict[str, Flight] = {}
         self._orphans: deque[Flight] = deque()
+        self._landed: dict[str, Flight] = {}
         self.get = self._by_key.get
 
     def __len__(self) -> int:
@@ -136,6 +145,17 @@ class Flights:
                 self._by_key.pop(recent.popleft().key, None)
         recent.append(flight)
         self._by_key[flight.key] = flight
+
+    def land(self, queue_id: str, flight: Flight) -> None:
+        """The message is committed and lies in the MTA's queue under that id."""
+        landed = self._landed
+        if len(landed) >= MOST_LANDED:
+            del landed[next(iter(landed))]
+        landed[queue_id] = flight
+
+    def crash(self, queue_id: str) -> Flight | None:
+        """The committed message of that queue id, handed over once."""
+        return self._landed.pop(queue_id, None)
 
     def orphan(self, channel: Channel) -> None:
         """The connection is closed: its messages are kept a while, Postfix may ask again on another."""

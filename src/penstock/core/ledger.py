@@ -50,6 +50,30 @@ class Counter(IntEnum):
     """Recipients refused because the sender was paused or locked."""
     SHADOWED = 5
     """Recipients that a limit in shadow mode would have refused."""
+    DELIVERED = 6
+    """Recipients whose mail another host or a mailbox here has taken."""
+    DEFERRED = 7
+    """Recipients that had to wait, each once."""
+    BOUNCED = 8
+    """Recipients that will never get it."""
+    UNKNOWN_USER = 9
+    """This and the next twelve: refusals by other hosts, by their class (see core/replies)."""
+    INACTIVE_MAILBOX = 10
+    MAILBOX_FULL = 11
+    NO_SUCH_DOMAIN = 12
+    NETWORK = 13
+    THROTTLED = 14
+    REPUTATION = 15
+    CONTENT = 16
+    POLICY = 17
+    AUTHENTICATION = 18
+    TOO_BIG = 19
+    TEMPORARY = 20
+    OTHER = 21
+    COMPLAINTS = 22
+    LOGINS = 23
+    """In steps of six hours."""
+    LOGIN_FAILURES = 24
 
 
 MOST_ENTRIES = 480 * len(Counter)
@@ -149,6 +173,16 @@ class Ledger:
             if entry >> _COUNT_BITS & 31 == counter and slot <= newest:
                 total += entry & _MOST
         return total
+
+    def between(self, counter: int, begin: int, end: int) -> int:
+        """Sum of ``counter`` from second ``begin`` up to second ``end``, as exact as its slots are."""
+        self._turn(self._slot)
+        oldest, newest = begin // SLOT, end // SLOT
+        return sum(
+            entry & _MOST
+            for entry in self._entries
+            if oldest <= entry >> _SLOT_SHIFT < newest and entry >> _COUNT_BITS & 31 == counter
+        )
 
     def _filling(self, counter: int) -> int:
         if counter == _RECIPIENTS:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from penstock.core.limits import Limit, Unit
 from penstock.core.names import Naming
+from penstock.core.replies import Rule
 from penstock.core.standing import State
 
 
@@ -128,7 +129,8 @@ DEFAULT_PROFILES: Mapping[str, str] = MappingProxyType(
 @dataclass(frozen=True)
 class Policy:
     """All rules. ``newcomer_watch`` (seconds): how long an installation must have been watching
-    before a sender that it has never seen counts as new."""
+    before a sender that it has never seen counts as new. ``replies``: rules for the replies of other
+    hosts, the operator's own first."""
 
     profiles: Mapping[str, Profile]
     defaults: Mapping[str, str] = field(default_factory=lambda: DEFAULT_PROFILES)
@@ -138,6 +140,7 @@ class Policy:
     language: str = "en"
     on_error: Action = PASS_ON
     newcomer_watch: float = 14 * 86400.0
+    replies: tuple[Rule, ...] = ()
 
     def profile(self, name: str, kind: str) -> Profile:
         """The named profile, else the default of that kind of sender."""

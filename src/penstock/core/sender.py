@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from penstock.core.decision import Refusal
 from penstock.core.ledger import Counter, Ledger
-from penstock.core.limits import UNLIMITED, Limit, Unit
+from penstock.core.limits import OUTCOMES, UNLIMITED, Limit, Unit
 from penstock.core.policy import Entry, Override, Policy, Profile, Step, merged_limits, step_factor
 from penstock.core.standing import INITIAL, Standing, State, settle
 
@@ -176,21 +176,48 @@ class Excess:
 
 
 def check(sender: Sender, at: int, recipients: int, messages: int, kib: int) -> list[Excess]:
-    """The limits that this much more would exceed; records nothing but the room it found."""
+    """The limits that this much more would exceed; records nothing but the room it found.
+
+    While a limit on outcomes is reached there is no room, so each attempt looks again.
+    """
     wanted = {Unit.RECIPIENTS: recipients, Unit.MESSAGES: messages, Unit.BYTES: kib}
     spare = dict.fromkeys(wanted, UNLIMITED)
-    found = []
+    found = _outcomes(sender, at) if recipients + messages else []
     for limit in sender.limits:
         unit = limit.unit
-        allowed = limit.scaled(sender.factor)
+        if unit not in wanted:
+            continue
         used = sender.ledger.total(unit.counter, at, limit.window)
+        allowed = limit.scaled(sender.factor)
         spare[unit] = max(0, min(spare[unit], allowed - used))
         if 0 < wanted[unit] > allowed - used:
             found.append(Excess(limit, allowed, used))
+    if found and found[0].limit.unit not in wanted:
+        spare = dict.fromkeys(wanted, -1)
     sender.spare_recipients = spare[Unit.RECIPIENTS]
     sender.spare_messages = spare[Unit.MESSAGES]
     sender.spare_kib = spare[Unit.BYTES]
     return found
+
+
+def _outcomes(sender: Sender, at: int) -> list[Excess]:
+    """The limits on outcomes that are reached."""
+    found = []
+    for limit in sender.limits:
+        if limit.unit in OUTCOMES:
+            reached = reach(sender, limit, at)
+            if reached is not None:
+                found.append(reached)
+    return found
+
+
+def reach(sender: Sender, limit: Limit, at: int) -> Excess | None:
+    """A limit on outcomes if it is reached."""
+    used = sender.ledger.total(limit.unit.counter, at, limit.window)
+    if used < limit.amount:
+        return None
+    allowed = limit.allowed(sender.ledger, at)
+    return Excess(limit, allowed, used) if used >= allowed else None
 
 
 def block(sender: Sender, excess: Excess, refusal: Refusal, at: int) -> None:

@@ -13,11 +13,21 @@ from dataclasses import dataclass
 from functools import partial
 
 from penstock.core.policy import Entry
+from penstock.directory.blocking import Blocking
 from penstock.directory.cache import USUAL, Asker, Cache, Figures, Keeping, ignore
 from penstock.directory.complaints import Complaints
 from penstock.directory.static import Static
 
-__all__ = ["Chain", "Database", "Figures", "Keeping", "Program", "open_directory"]
+__all__ = [
+    "Blocking",
+    "Chain",
+    "Database",
+    "Figures",
+    "Keeping",
+    "Program",
+    "open_blocking",
+    "open_directory",
+]
 
 
 class Chain:
@@ -93,17 +103,39 @@ def open_directory(
 
     Set ``on_news`` of what it returns. Nothing is connected to before the first ``get``.
     """
+    complain_sql, complain_command = Complaints("sql", clock), Complaints("command", clock)
     asked = []
     if database is not None:
-        from penstock.directory.sql import SqlAsker  # SQLAlchemy takes its time to import
-
-        complain = Complaints("sql", clock)
-        asker: Asker = SqlAsker(database.url, database.query, complain, database.timeout)
-        asked.append(Cache(asker, complain, database.keeping, clock))
+        asked.append(Cache(_database(database, complain_sql), complain_sql, database.keeping, clock))
     if program is not None:
-        from penstock.directory.command import CommandAsker
-
-        complain = Complaints("command", clock)
-        asker = CommandAsker(program.argv, complain, program.timeout, program.workers)
-        asked.append(Cache(asker, complain, program.keeping, clock))
+        asker = _program(program, complain_command)
+        asked.append(Cache(asker, complain_command, program.keeping, clock))
     return Chain(Static(entries or {}, networks or {}), *asked)
+
+
+def open_blocking(
+    entries: Mapping[str, Entry],
+    networks: Mapping[str, Entry],
+    database: Database | None,
+    program: Program | None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Blocking:
+    """The same directory for a replay: ``get`` waits for the answer. Raises ValueError."""
+    askers: list[Asker] = []
+    if database is not None:
+        askers.append(_database(database, Complaints("sql", clock)))
+    if program is not None:
+        askers.append(_program(program, Complaints("command", clock)))
+    return Blocking(Static(entries, networks), askers)
+
+
+def _database(database: Database, complain: Complaints) -> Asker:
+    from penstock.directory.sql import SqlAsker  # SQLAlchemy takes its time to import
+
+    return SqlAsker(database.url, database.query, complain, database.timeout)
+
+
+def _program(program: Program, complain: Complaints) -> Asker:
+    from penstock.directory.command import CommandAsker
+
+    return CommandAsker(program.argv, complain, program.timeout, program.workers)

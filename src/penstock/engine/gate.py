@@ -1,4 +1,5 @@
-"""``Engine.decide`` answers one question of an MTA from memory, in microseconds.
+"""``Engine.decide`` answers one question of an MTA from memory, in microseconds; ``Engine.observe`` takes
+in what became of the mail.
 
 Time comes with the question, so a log replayed through an engine gives what would have
 happened. Counts and changes of standing go to the ports and become durable behind it; a
@@ -10,18 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from penstock.core import explain
 from penstock.core.decision import PASS, PASSING, Decision, Refusal
 from penstock.core.events import Attempt, began, kib_of
 from penstock.core.flight import ASKS_END, MOST_RECIPIENTS, Channel, Flight, Flights
 from penstock.core.ledger import Counter
-from penstock.core.limits import UNLIMITED, Unit
-from penstock.core.policy import WHOLE_MESSAGE, Policy, situation_of
-from penstock.core.sender import Excess, Sender, block, check
-from penstock.core.standing import State, change
+from penstock.core.limits import Unit
+from penstock.core.policy import WHOLE_MESSAGE, Policy, Verb, situation_of
+from penstock.core.sender import Sender, block, check
+from penstock.engine.book import Book
+from penstock.engine.observe import Observer
+from penstock.engine.pausing import Pausing
 from penstock.engine.refusals import STRETCH_GAP, Refusals
 from penstock.engine.roster import Roster
-from penstock.ports import Counts, Directory, Records, Remembered
+from penstock.ports import Counts, Directory, Records, Remembered, Sent
 
 _RECIPIENTS: Final = int(Counter.RECIPIENTS)
 _MESSAGES: Final = int(Counter.MESSAGES)
@@ -38,7 +40,8 @@ LANDED_KEPT: Final = 600.0
 
 
 class Engine:
-    """The gate of one node."""
+    """The gate of one node. ``stamp``: gives the header line by which a report about mail of that sender
+    is led back to it; None: no header is added."""
 
     def __init__(
         self,
@@ -47,19 +50,31 @@ class Engine:
         records: Records,
         counts: Counts,
         remembered: Remembered,
+        sent: Sent,
         at: float,
     ) -> None:
         self.started_at = at
         self.roster = Roster(policy, directory, records, counts, remembered, at)
         self.refusals = Refusals(records)
         self.flights = Flights()
-        self._append = counts.append
-        self._append_mail = counts.append_mail
+        self.stamp: Callable[[str, float], str] | None = None
+        self._book = Book(self.roster, self.refusals, counts)
+        self._pausing = Pausing(self.roster, self._book)
+        self._count = self._book.count
+        self._mail = self._book.mail
+        observer = Observer(self.roster, self._book, self._pausing, self.died, sent)
+        self.observer = observer
+        self.observe = observer.observe
         self._stages: dict[str, Callable[[Attempt, Channel], Decision]] = {
             "RCPT": self._rcpt,
             "DATA": self._data,
             "END-OF-MESSAGE": self._end,
         }
+
+    def adopt(self, policy: Policy) -> None:
+        """Take over a new policy, rules for replies included."""
+        self.roster.adopt(policy)
+        self.observer.adopt(policy)
 
     def decide(self, attempt: Attempt, channel: Channel) -> Decision:
         """The answer to one question. Stages that charge nobody pass."""
@@ -79,7 +94,7 @@ class Engine:
             if answered is not None:
                 return answered
         messages = 0 if flight.charged else 1
-        found = self._room(flight, a.at, 1, messages, kib_of(a))
+        found = self._room(flight, a.at, 1, messages, kib_of(a.size))
         if found is not None and found.stops:
             return self._refuse(flight, a.recipient, found)
         second = int(a.at)
@@ -88,6 +103,8 @@ class Engine:
             flight.recipients[a.recipient] = second
         else:
             flight.add_unnamed(second, 1)
+        if found is None and messages and self.stamp is not None:
+            return Decision(Verb.MARK, self.stamp(flight.senders[0].key, a.at))
         return found or PASS
 
     def _answered(self, flight: Flight, a: Attempt) -> Decision | None:
@@ -138,7 +155,7 @@ class Engine:
             return None
         flight = self._take_off(a, channel, f"{a.host} {a.instance}")
         recipients = min(a.recipient_count, MOST_AT_ONCE)
-        if self._reserve(flight, a.at, recipients, 1, kib_of(a)) is None:
+        if self._reserve(flight, a.at, recipients, 1, kib_of(a.size)) is None:
             flight.add_unnamed(int(a.at), recipients)
         return flight
 
@@ -162,7 +179,10 @@ class Engine:
         if channel.asks_end and channel.recent and channel.recent[-1].airborne:
             self.give_back(channel.recent[-1])
         roster = self.roster
-        sender = roster.by_login(a.login, a.at) if a.login else roster.by_address(a.client_address, a.at)
+        if a.login:
+            sender = roster.by_login(a.login, a.at)
+        else:
+            sender = roster.get(a.sender, a.at) if a.sender else roster.by_address(a.client_address, a.at)
         if a.at >= sender.replan_at:
             roster.replan(sender, a.at)
         lineage = (sender,) if sender.parent is None else sender.lineage()
@@ -186,6 +206,18 @@ class Engine:
         if flight.charged:
             self._refund(flight, _MESSAGES, flight.message_at, 1)
 
+    def died(self, queue_id: str) -> bool:
+        """The MTA itself refused a message after its end (a header check, a milter): all of it goes back.
+
+        False when no committed message of that queue id is remembered.
+        """
+        flight = self.flights.crash(queue_id)
+        if flight is None or not flight.live:
+            return False
+        self.give_back(flight)
+        self._refund(flight, _KIB, flight.landed_at, flight.kib)
+        return True
+
     def _revive(self, flight: Flight, at: float) -> Decision | None:
         """A flight taken for dead goes on: reserve again what it had, if there is room."""
         recipients, second = flight.charged, int(at)
@@ -204,7 +236,7 @@ class Engine:
 
     def _commit(self, flight: Flight, a: Attempt) -> Decision | None:
         """Charge what was really accepted, the bytes included; a limit may refuse the message yet."""
-        kib = kib_of(a)
+        kib = kib_of(a.size)
         refused = self._settle(flight, a) if a.recipient_count else None
         if refused is None:
             found = self._room(flight, a.at, 0, 0, kib)
@@ -213,7 +245,9 @@ class Engine:
             self.give_back(flight)
             flight.verdict = refused
             return refused
-        flight.committed = True
+        flight.committed, flight.landed_at, flight.kib = True, int(a.at), kib
+        if a.queue_id:
+            self.flights.land(a.queue_id, flight)
         if kib:
             for sender in flight.senders:
                 self._count(sender, _KIB, int(a.at), kib)
@@ -278,9 +312,9 @@ class Engine:
         found = None
         for excess in check(sender, int(at), recipients, messages, kib):
             limit = excess.limit
-            refusal = self._stretch(sender, f"limit:{limit.unit} {limit}", at, excess)
+            refusal = self._book.stretch(sender, f"limit:{limit.unit} {limit}", at, excess)
             if limit.mode == "shadow":
-                self._shadowed(refusal, sender, recipients, at, str(sender.profile.over_limit))
+                self._book.shadowed(refusal, sender, recipients, at, str(sender.profile.over_limit))
                 continue
             found = self._over(refusal, flight, recipients, at)
             if found.stops:
@@ -293,20 +327,13 @@ class Engine:
         if messages:
             flight.message_at = second
         for sender in flight.senders:
-            sender.spare_recipients -= recipients
-            sender.spare_messages -= messages
-            sender.ledger.mail(second, recipients, messages)
-            self._append_mail(sender, second, recipients, messages)
+            self._mail(sender, second, recipients, messages)
 
     def _refund(self, flight: Flight, counter: int, second: int, n: int) -> None:
         if n:
             for sender in flight.senders:
                 self._count(sender, counter, second, -n)
                 sender.look_again()
-
-    def _count(self, sender: Sender, counter: int, second: int, n: int) -> None:
-        sender.ledger.add(counter, second, n)
-        self._append(sender, counter, second, n)
 
     # --- refusing ---------------------------------------------------------------------------
 
@@ -315,7 +342,9 @@ class Engine:
         situation = situation_of(sender.standing.state)
         refusal = sender.halted
         if refusal is None or at - refusal.last_at > STRETCH_GAP:
-            refusal = sender.halted = self._stretch(sender, f"standing:{sender.standing.state}", at, None)
+            refusal = sender.halted = self._book.stretch(
+                sender, f"standing:{sender.standing.state}", at, None
+            )
         return self._answer(refusal, flight, recipients, at, situation, _STOPPED, sender.ticket)
 
     def _over(self, refusal: Refusal, flight: Flight, recipients: int, at: float) -> Decision:
@@ -327,7 +356,7 @@ class Engine:
         if stops:
             own.spare_refused -= recipients
             if own.spare_refused < 0:
-                self._consider_pause(own, at)
+                self._pausing.after_refusal(own, at)
         return answer
 
     def _answer(
@@ -356,40 +385,3 @@ class Engine:
         elif len(flight.recipients) < MOST_RECIPIENTS:
             flight.recipients[recipient] = decision
         return decision
-
-    def _shadowed(self, refusal: Refusal, sender: Sender, recipients: int, at: float, verb: str) -> None:
-        """A rule in shadow mode would have refused: note it, and let it pass."""
-        refusal.shadow = True
-        refusal.verb = verb
-        self.refusals.count(refusal, recipients, at)
-        self._count(sender, _SHADOWED, int(at), recipients)
-
-    def _stretch(self, sender: Sender, rule: str, at: float, excess: Excess | None) -> Refusal:
-        """The stretch of refusals for this cause: the one going on, or a new one."""
-        cause = f"{rule} {excess.limit.mode}" if excess else f"{rule} since {sender.standing.since:.3f}"
-        found = self.refusals.current(sender, cause, at)
-        if found is not None:
-            return found
-        roster = self.roster
-        figures = explain.figures(sender, excess, roster.policy, roster.watching_since, at)
-        return self.refusals.stretch(sender, rule, cause, at, figures)
-
-    def _consider_pause(self, sender: Sender, at: float) -> None:
-        """Too many refusals pause the sender: something sends that nobody watches."""
-        spare = UNLIMITED
-        for rule in sender.profile.pauses:
-            used = sender.ledger.total(_REFUSED, int(at), rule.limit.window)
-            if used <= rule.limit.amount:
-                spare = min(spare, rule.limit.amount - used)
-            elif rule.limit.mode == "shadow":
-                excess = Excess(rule.limit, rule.limit.amount, used)
-                refusal = self._stretch(sender, f"pause:{rule.limit}", at, excess)
-                self._shadowed(refusal, sender, 0, at, "pause")
-            elif not sender.standing.stopped:
-                why = f"{used} recipients were refused within {explain.window(rule.limit.window)}"
-                until = at + rule.lasts if rule.lasts is not None else None
-                paused = change(
-                    sender.standing, State.PAUSED, at, "penstock:limits", why, until, State.PROBATION
-                )
-                self.roster.set_standing(sender, paused)
-        sender.spare_refused = spare

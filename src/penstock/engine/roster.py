@@ -92,6 +92,18 @@ class Roster:
             key = self._spelled(spelling, ip_key(address))
         return self.get(key, at)
 
+    def known_login(self, typed: str) -> Sender | None:
+        """The sender behind a login that somebody merely tried; None when nobody of that name has mailed."""
+        return self._known(login_key(typed, self.policy.naming))
+
+    def known_address(self, address: str, at: float) -> Sender | None:
+        """The sender behind a client address if it is one of ours: in the directory, or charged before."""
+        key = ip_key(address)
+        found = self._known(key)
+        if found is None and self._directory.get(key) is not None:
+            found = self.get(key, at)
+        return found
+
     def _spelled(self, typed: str, key: str) -> str:
         if len(self._spellings) >= MOST_SPELLINGS:
             self._spellings.clear()

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, Protocol
 
 from penstock.core import explain
-from penstock.core.decision import Refusal, read_reference
-from penstock.core.ledger import Counter
-from penstock.core.limits import BadLimit, Limit, Unit, parse_limit
+from penstock.core.decision import read_reference
+from penstock.core.limits import FLOW, BadLimit, Limit, parse_limit, parse_outcome
 from penstock.core.names import BadSender, parse_sender
 from penstock.core.policy import Override, Policy
 from penstock.core.sender import Sender
 from penstock.core.standing import IllegalChange, State
 from penstock.engine import Engine, UnknownSender
 from penstock.servers.control import Arguments, Command, CommandError
+from penstock.servers.values import (
+    busiest,
+    details_of,
+    override_of,
+    refusal_from,
+    refusal_of,
+    row_of,
+    standing_of,
+)
 
 LONGEST_TERM = 100 * 365 * 86400.0
-WINDOWS = {"minute": 60, "hour": 3600, "day": 86400, "week": 7 * 86400, "month": 30 * 86400}
 
 
 class Archive(Protocol):
@@ -111,8 +117,9 @@ class Desk:
         if profile and profile not in self._policy.profiles:
             raise CommandError(f"no profile {profile!r}: there are {', '.join(self._policy.profiles)}")
         limits: list[Limit] = []
-        for unit in (Unit.RECIPIENTS, Unit.MESSAGES, Unit.BYTES):
+        for unit in FLOW:
             limits += [parse_limit(str(text), unit) for text in asked.get(str(unit)) or ()]
+        limits += [parse_outcome(str(text)) for text in asked.get("outcomes") or ()]
         if not limits and not profile:
             raise CommandError("say a limit or a profile, for example --recipients 1000/h")
         why = _reason(asked)
@@ -135,7 +142,7 @@ class Desk:
             if match in sender.key.lower() and state in (None, str(sender.standing.state)):
                 rows.append(row_of(sender, int(at)))
         return {
-            "senders": heapq.nlargest(most, rows, key=_busiest),
+            "senders": heapq.nlargest(most, rows, key=busiest),
             "matching": len(rows),
             "known": len(self._engine.roster.senders) + len(self._sleeping()),
         }
@@ -222,105 +229,3 @@ def _until(asked: Arguments, at: float) -> float | None:
     if not 0 < term <= LONGEST_TERM:
         raise CommandError(f"a term of {seconds!r} seconds: between 1 second and 100 years; none is for good")
     return at + term
-
-
-# --- values as JSON -------------------------------------------------------------------------
-
-
-def standing_of(sender: Sender) -> dict[str, Any]:
-    """A sender's standing, in fields and as a sentence. Times are RFC 3339."""
-    standing = sender.standing
-    return {
-        "state": str(standing.state),
-        "since": explain.when(standing.since) if standing.since else None,
-        "by": standing.by,
-        "why": standing.why,
-        "until": explain.when(standing.until) if standing.until is not None else None,
-        "then": str(standing.then) if standing.until is not None else None,
-        "sentence": explain.standing_sentence(standing),
-    }
-
-
-def row_of(sender: Sender, at: int) -> dict[str, Any]:
-    """One line of the list of senders."""
-    ledger = sender.ledger
-    return {
-        "sender": sender.key,
-        "state": str(sender.standing.state),
-        "profile": sender.profile.name,
-        "hour": ledger.total(Counter.RECIPIENTS, at, 3600),
-        "day": ledger.total(Counter.RECIPIENTS, at, 86400),
-        "refused_day": sum(
-            ledger.total(counter, at, 86400) for counter in (Counter.REFUSED, Counter.STOPPED)
-        ),
-        "last_at": explain.when(ledger.last_at()) if ledger.last_at() else None,
-    }
-
-
-def _busiest(row: Mapping[str, Any]) -> tuple[bool, int, int]:
-    return row["state"] != "open", row["hour"], row["day"]
-
-
-def details_of(sender: Sender, at: int) -> dict[str, Any]:
-    """A sender's counts, limits and people."""
-    entry = sender.entry
-    return {
-        "sender": sender.key,
-        "parents": [parent.key for parent in sender.lineage()[1:]],
-        "profile": sender.profile.name,
-        "first_seen": explain.when(sender.first_seen),
-        "standing": standing_of(sender),
-        "customer": entry.customer if entry is not None else "",
-        "contact": entry.contact if entry is not None else "",
-        "counts": {
-            counter.name.lower(): {
-                name: sender.ledger.total(counter, at, seconds) for name, seconds in WINDOWS.items()
-            }
-            for counter in Counter
-        },
-        "limits": [limit_of(sender, limit, at) for limit in sender.limits],
-        "override": override_of(sender.override) if sender.override is not None else None,
-    }
-
-
-def limit_of(sender: Sender, limit: Limit, at: int) -> dict[str, Any]:
-    """A limit as it stands for the sender now: amounts in the limit's unit (bytes: KiB)."""
-    return {
-        "unit": str(limit.unit),
-        "limit": str(limit),
-        "mode": limit.mode,
-        "allowed": limit.scaled(sender.factor),
-        "used": sender.ledger.total(limit.unit.counter, at, limit.window),
-    }
-
-
-def override_of(override: Override) -> dict[str, Any]:
-    """An exception for one sender."""
-    return {
-        "profile": override.profile,
-        "limits": [f"{limit.unit} {limit}" for limit in override.limits],
-        "until": explain.when(override.until) if override.until is not None else None,
-        "by": override.by,
-        "why": override.why,
-    }
-
-
-def refusal_of(refusal: Refusal) -> dict[str, Any]:
-    """A stretch of refusals, in fields and as a sentence."""
-    return {
-        "reference": refusal.reference,
-        "sender": refusal.sender,
-        "rule": refusal.rule,
-        "action": refusal.verb,
-        "shadow": refusal.shadow,
-        "first_at": explain.when(refusal.first_at),
-        "last_at": explain.when(refusal.last_at),
-        "recipients": refusal.recipients,
-        "figures": dict(refusal.figures),
-        "sentence": explain.refusal_sentence(refusal),
-    }
-
-
-def refusal_from(row: Mapping[str, Any]) -> Refusal:
-    """A stretch of refusals as the records keep it."""
-    return Refusal(**{**row, "figures": json.loads(row["figures"])})

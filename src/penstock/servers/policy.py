@@ -176,7 +176,8 @@ class PolicyConnection(asyncio.Protocol):
             decision = self._keeper.failed(attempt)
         if decision is PASS:
             return DUNNO
-        traffic.verbs[decision.verb] = traffic.verbs.get(decision.verb, 0) + 1
+        if decision.rule:
+            traffic.verbs[decision.verb] = traffic.verbs.get(decision.verb, 0) + 1
         answer = render(decision, stage)
         if decision.ticket <= self._keeper.records.durable:
             return answer

@@ -1,7 +1,8 @@
 """``python -m penstock.stores.compact FOLDER N``: fold segments up to N into a new snapshot.
 
 Runs as a process of its own beside the service. The old snapshot is streamed through, so memory
-is bounded by the senders that the segments touch. The new snapshot becomes visible with one
+is bounded by the senders that the segments touch. Positions of followed logs go: the segment in use
+begins with them. The new snapshot becomes visible with one
 rename, and only then what it holds is deleted: a kill at any moment loses nothing.
 """
 
@@ -37,7 +38,7 @@ def compact(folder: Path, upto: int) -> None:
     problems: list[str] = []
     for number, path in segments:
         if number > base:
-            read_segment(path, lambda key, first, row: _gather(changes, key, first, row), problems)
+            read_segment(path, lambda key, first, row: _gather(changes, key, first, row), problems, {})
     for problem in problems:
         print(problem, file=sys.stderr)
     damaged = {problem.partition(":")[0] for problem in problems}

@@ -7,6 +7,9 @@ be read: everything before it counts.
 ``counts-NNNNNNNN.log`` (segments): definition blocks give a sender its number in this segment
 (number, first seen, key); row blocks hold (number, second, what, n) as uint32: ``n`` (modulo
 2**32) is added to the counter in the low 8 bits of ``what``, the rest of ``what`` to the messages.
+Position blocks tell how far followed logs were read (length of all, then for each: lengths of name
+and position, both), and hold the rows that came of it: one proof over both, so that after a kill
+either both are there or neither is. A segment begins with the positions that hold so far.
 ``snapshot-NNNNNNNN.bin``: senders with their packed ledgers, holding all segments up to N.
 """
 
@@ -15,13 +18,14 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 from zlib import crc32
 
 DEFINITIONS: Final = b"PSD1"
 ROWS: Final = b"PSR1"
+POSITIONS: Final = b"PSP1"
 SENDERS: Final = b"PSS1"
 END: Final = b"PSE1"
 
@@ -36,6 +40,9 @@ _ROW: Final = struct.Struct("<4I")
 _COUNT: Final = struct.Struct("<3I")
 _DEFINITION: Final = struct.Struct("<IIH")
 _SENDER: Final = struct.Struct("<IHH")
+_LENGTH: Final = struct.Struct("<I")
+_POSITION: Final = struct.Struct("<HI")
+_KINDS: Final = (DEFINITIONS, ROWS, POSITIONS, SENDERS, END)
 _SNAPSHOT_BLOCK: Final = 1 << 18
 _LARGEST: Final = (1 << 31) - 1
 _SWAP: Final = sys.byteorder == "big"
@@ -62,7 +69,7 @@ def blocks(file: BinaryIO) -> Iterator[tuple[bytes, bytes, int]]:
         if len(head) < _HEAD.size:
             return
         magic, length, proof = _HEAD.unpack(head)
-        if length > LONGEST_PAYLOAD or magic not in (DEFINITIONS, ROWS, SENDERS, END):
+        if length > LONGEST_PAYLOAD or magic not in _KINDS:
             return
         payload = file.read(length)
         if len(payload) < length or _proof(magic, payload) != proof:
@@ -118,6 +125,35 @@ def rows(payload: bytes) -> Iterator[tuple[int, int]]:
 def counts(rows: bytes) -> Iterator[tuple[int, int, int]]:
     """(second, what, n modulo 2**32) of a sender's rows, each without the sender's number."""
     return _COUNT.iter_unpack(rows)
+
+
+def pack_positions(positions: Mapping[str, bytes]) -> bytes:
+    """Positions by source, as they stand before the rows of their block."""
+    packed = b"".join(_pack_position(source.encode(), place) for source, place in positions.items())
+    return _LENGTH.pack(len(packed)) + packed
+
+
+def _pack_position(name: bytes, place: bytes) -> bytes:
+    return _POSITION.pack(len(name), len(place)) + name + place
+
+
+def positions(payload: bytes) -> tuple[dict[str, bytes], bytes]:
+    """(position by source, rows) of a block; raises Senseless."""
+    found: dict[str, bytes] = {}
+    at = _LENGTH.size
+    try:
+        end = at + _LENGTH.unpack_from(payload)[0]
+        while at < end:
+            name, place = _POSITION.unpack_from(payload, at)
+            start = at + _POSITION.size
+            middle = start + name
+            at = middle + place
+            found[payload[start:middle].decode()] = payload[middle:at]
+    except (struct.error, UnicodeDecodeError) as error:
+        raise Senseless(str(error)) from None
+    if at != end or end > len(payload):
+        raise Senseless("a position longer than its block")
+    return found, payload[end:]
 
 
 def pack_sender(first_seen: int, key: str, ledger: bytes) -> bytes:

@@ -38,11 +38,13 @@ class Recovery:
     """What was found. ``last``: number of the newest segment or snapshot, 0 when none.
 
     ``senders``: key → first seen (4 bytes, little-endian) + packed ledger; ``pending``: key →
-    rows of the segments that are still to be added to it.
+    rows of the segments that are still to be added to it. ``positions``: source of log lines → how far
+    it is counted, in the source's own words.
     """
 
     senders: dict[str, bytes] = field(default_factory=dict)
     pending: dict[str, bytes] = field(default_factory=dict)
+    positions: dict[str, bytes] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     last: int = 0
     rows: int = 0
@@ -79,7 +81,7 @@ def recover(folder: Path) -> Recovery:
     for number, path in segments:
         found.last = max(found.last, number)
         if number > base:
-            found.rows += read_segment(path, found.put, found.problems)
+            found.rows += read_segment(path, found.put, found.problems, found.positions)
     return found
 
 
@@ -113,10 +115,13 @@ def read_snapshot(path: Path) -> tuple[dict[str, bytes], bool]:
     return senders, False
 
 
-def read_segment(path: Path, put: Callable[[str, int, bytes], None], problems: list[str]) -> int:
+def read_segment(
+    path: Path, put: Callable[[str, int, bytes], None], problems: list[str], positions: dict[str, bytes]
+) -> int:
     """Hand every row to ``put(key, first seen, row)``; returns how many there were.
 
-    What does not prove itself is cut and named in ``problems``.
+    The latest position of each source goes into ``positions``. What does not prove itself is cut and
+    named in ``problems``.
     """
     names: dict[int, tuple[str, int]] = {}
     count = end = 0
@@ -127,6 +132,10 @@ def read_segment(path: Path, put: Callable[[str, int, bytes], None], problems: l
                     names[number] = key, first_seen
             elif magic == countfile.ROWS:
                 count += _hand_over(payload, names, put)
+            elif magic == countfile.POSITIONS:
+                moved, rows = countfile.positions(payload)
+                count += _hand_over(rows, names, put)
+                positions.update(moved)
             else:
                 break
             end = offset

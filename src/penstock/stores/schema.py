@@ -93,8 +93,8 @@ def read_overrides(connection: sa.Connection, memory: Memory) -> None:
     for row in connection.execute(sa.select(OVERRIDES)):
         try:
             limits = tuple(
-                Limit(Unit(unit), amount, window, mode)
-                for unit, amount, window, mode in json.loads(row.limits)
+                Limit(Unit(unit), amount, window, mode, share)
+                for unit, amount, window, mode, share in json.loads(row.limits)
             )
         except (ValueError, TypeError) as error:
             log.error("an exception cannot be read and is left out", sender=row.sender, why=str(error))
@@ -118,7 +118,7 @@ def override_row(override: Override) -> Row:
     return {
         "sender": override.sender,
         "profile": override.profile,
-        "limits": json.dumps([[str(x.unit), x.amount, x.window, x.mode] for x in override.limits]),
+        "limits": json.dumps([[str(x.unit), x.amount, x.window, x.mode, x.share] for x in override.limits]),
         "until": override.until,
         "by": override.by,
         "why": override.why,

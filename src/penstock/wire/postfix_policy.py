@@ -184,6 +184,6 @@ def _action(decision: Decision) -> str:
         case Verb.REROUTE:
             return f"FILTER {decision.argument}"
         case Verb.MARK:
-            return f"PREPEND {decision.argument} (ref {decision.reference})"
+            return f"PREPEND {decision.argument}" + (f" (ref {decision.reference})" * bool(decision.rule))
         case Verb.PASS:
             return "DUNNO"

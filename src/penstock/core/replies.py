@@ -1,0 +1,322 @@
+"""The class of a remote server's reply: what a refusal means and whom it blames.
+
+How it works: the reply is cut, its addresses are taken out, and what remains becomes lower-case words
+with one space between them. Rules are data: a phrase is a run of such words. Each phrase is filed under
+its rarest word, so a reply is compared only with phrases that share a word with it; the first rule (in
+the order given) with a matching phrase and fitting code and provider wins. Rules without phrases go by
+the code alone. What no rule knows is ``temporary`` (4xx) or ``other``.
+
+Cost: linear in the length of the reply (at most MOST_TEXT characters); results are kept for exact repeats.
+Victims when it is wrong: a list owner blamed for an address that exists, or an account suspected of
+spam for a customer's wrong DNS record; so rules prefer a distinct phrase to a bare code.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+MOST_TEXT: Final = 2000
+MOST_CACHED: Final = 8192
+
+
+class ReplyClass(StrEnum):
+    """Why a recipient was refused or has to wait."""
+
+    UNKNOWN_USER = "unknown-user"
+    INACTIVE_MAILBOX = "inactive-mailbox"
+    MAILBOX_FULL = "mailbox-full"
+    NO_SUCH_DOMAIN = "no-such-domain"
+    NETWORK = "network"
+    THROTTLED = "throttled"
+    REPUTATION = "reputation"
+    CONTENT = "content"
+    POLICY = "policy"
+    AUTHENTICATION = "authentication"
+    TOO_BIG = "too-big"
+    TEMPORARY = "temporary"
+    OTHER = "other"
+
+
+class Blame(StrEnum):
+    """Whom a class speaks against."""
+
+    LIST = "the recipient list"
+    CONTENT = "the content or our IP address"
+    SETUP = "the customer's setup"
+    NOBODY = "nobody"
+
+
+class Meaning(NamedTuple):
+    """What a class means, for a person; ``permanent``: what is assumed of a reply without a code."""
+
+    sentence: str
+    blame: Blame
+    permanent: bool
+
+
+MEANINGS: Final[dict[ReplyClass, Meaning]] = {
+    ReplyClass.UNKNOWN_USER: Meaning("The address does not exist there.", Blame.LIST, True),
+    ReplyClass.INACTIVE_MAILBOX: Meaning(
+        "The mailbox was given up, closed or suspended: an old address.", Blame.LIST, True
+    ),
+    ReplyClass.MAILBOX_FULL: Meaning("The recipient's mailbox has no room.", Blame.NOBODY, False),
+    ReplyClass.NO_SUCH_DOMAIN: Meaning(
+        "The recipient's domain does not exist or takes no mail.", Blame.LIST, True
+    ),
+    ReplyClass.NETWORK: Meaning("The other server could not be reached or broke off.", Blame.NOBODY, False),
+    ReplyClass.THROTTLED: Meaning(
+        "The other server wants fewer messages or connections from us.", Blame.CONTENT, False
+    ),
+    ReplyClass.REPUTATION: Meaning(
+        "Our IP address or the sending domain is blocked or listed for its reputation.", Blame.CONTENT, True
+    ),
+    ReplyClass.CONTENT: Meaning("The message itself was taken for spam or malware.", Blame.CONTENT, True),
+    ReplyClass.POLICY: Meaning(
+        "A rule of the other side forbids it: relaying, a restricted recipient, a local policy.",
+        Blame.NOBODY,
+        True,
+    ),
+    ReplyClass.AUTHENTICATION: Meaning(
+        "SPF, DKIM, DMARC, reverse DNS or a login is missing or wrong.", Blame.SETUP, True
+    ),
+    ReplyClass.TOO_BIG: Meaning("The message is larger than the other side takes.", Blame.NOBODY, True),
+    ReplyClass.TEMPORARY: Meaning("The other side asks to try again later.", Blame.NOBODY, False),
+    ReplyClass.OTHER: Meaning("No rule knows this reply.", Blame.NOBODY, False),
+}
+
+
+class Verdict(NamedTuple):
+    """The class of a reply, whether trying again is vain, and the name of the rule that says so."""
+
+    reply_class: ReplyClass
+    permanent: bool
+    rule: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A reply is of the class if it holds any of ``phrases`` and fits ``codes`` and ``providers``.
+
+    ``phrases``: words; case, accents, punctuation and white space do not matter; ``*`` stands for any text,
+    ``#`` for a number. ``providers``: endings of the relay's name (``google.com``) or, without a dot,
+    a word of the reply (``gsmtp``); empty: all. ``codes``: beginnings of the basic (``55``) or of the
+    enhanced code (``5.7``, ``x.7.1``), whole parts of the latter; empty: all.
+    ``permanent``: None goes by the reply's own code.
+    """
+
+    name: str
+    reply_class: ReplyClass
+    phrases: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
+    permanent: bool | None = None
+
+
+class _Reply(NamedTuple):
+    """A reply taken apart: padded words, basic and enhanced code ("" if none), the relay's host."""
+
+    words: str
+    basic: str
+    enhanced: str
+    host: str
+
+
+_KEPT = bytes(c if chr(c).isalnum() else 32 for c in bytes(range(128)).lower()) + b" " * 128
+_DROPPED = b"'`"
+_ADDRESS = re.compile(r"(?<![^\s<>()\[\],;:=\"])[^\s<>()\[\],;:=\"@]*+@[^\s<>()\[\],;:=\"]*+")
+_SAID = re.compile(r"\bhost ([^\s\[\]()]{1,255}) ?\[[0-9a-fA-F.:]{2,45}\]")
+_BASIC = re.compile(r"(?<![\w.])([45][0-5]\d)(?=[ \-#]|: |$)(?:[ \-]#?([45]\.\d{1,3}\.\d{1,3})(?!\.?\d))?")
+_ENHANCED = re.compile(r"(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?!\.?\d)")
+_AGAIN = re.compile(r"[45][0-5]\d-(?:[45]\.\d{1,3}\.\d{1,3}(?= ))?")
+# Scripts that put no space between words: each sign is a word.
+_SIGNS = re.compile(r"[\u0e00-\u0eff\u2e80-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]")
+_NUMBER = "zqnumberqz"
+
+
+def _folded(text: str) -> str:
+    """Without accents and apostrophes, lower case, signs apart, no punctuation."""
+    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    bare = bare.casefold().replace("’", "").replace("'", "").replace("`", "")
+    return "".join(c if c.isalnum() else " " for c in _SIGNS.sub(r" \g<0> ", bare))
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text: lower case, letters and digits only."""
+    if text.isascii():
+        return text.encode().translate(_KEPT, _DROPPED).decode("ascii").split()
+    return _folded(text).split()
+
+
+class _Phrase(NamedTuple):
+    """One phrase of the rule of that rank. ``literal``: its longest plain run; ``parts``: all that must
+    follow one another, empty when ``literal`` is all; ``keys``: its whole words."""
+
+    rank: int
+    literal: str
+    parts: tuple[re.Pattern[str], ...]
+    keys: frozenset[str]
+
+    def is_in(self, words: str) -> bool:
+        """Each part behind the one before: the earliest find is enough, so nothing is tried twice."""
+        if self.literal not in words:
+            return False
+        at = 0
+        for part in self.parts:
+            found = part.search(words, at)
+            if found is None:
+                return False
+            at = found.end() - 1
+        return True
+
+
+def _phrase(rank: int, text: str) -> _Phrase | None:
+    """A phrase as written, ready to be compared; None when there is no word in it."""
+    lists = [words for part in text.split("*") if (words := _words(part.replace("#", _NUMBER)))]
+    if not lists:
+        return None
+    parts = [f" {' '.join(words)} " for words in lists]
+    literals = [piece for part in parts for piece in part.split(_NUMBER)]
+    keys = frozenset(word for words in lists for word in words if _NUMBER not in word)
+    plain = len(literals) == 1
+    patterns = (re.compile(re.escape(part).replace(_NUMBER, r"\d++")) for part in parts)
+    return _Phrase(rank, max(literals, key=len), () if plain else tuple(patterns), keys)
+
+
+def _variants(text: str) -> Iterator[str]:
+    """The phrase, and what an MTA logs of it that writes ``?`` for each byte which is not ASCII."""
+    yield text
+    if not text.isascii():
+        yield "".join(c if c.isascii() else " " for c in text)
+
+
+def _filed(phrases: Sequence[_Phrase]) -> dict[str, tuple[_Phrase, ...]]:
+    """Phrases by their word that the fewest phrases hold; "" for those without a whole word."""
+    common = Counter(word for phrase in phrases for word in phrase.keys)
+    index: dict[str, list[_Phrase]] = {}
+    for phrase in phrases:
+        key = min(sorted(phrase.keys), key=lambda word: (common[word], -len(word)), default="")
+        index.setdefault(key, []).append(phrase)
+    return {key: tuple(found) for key, found in index.items()}
+
+
+def _code_fits(code: str, basic: str, enhanced: str) -> bool:
+    """Whether a code as a rule writes it is the beginning of one of the reply's."""
+    if "." not in code:
+        return basic.startswith(code) or (not basic and len(code) == 1 and enhanced.startswith(code))
+    whole = enhanced[:1] + code[1:] if code[0] == "x" and enhanced else code
+    return enhanced == whole or enhanced.startswith(f"{whole}.")
+
+
+def _fits(rule: Rule, reply: _Reply) -> bool:
+    """Whether the reply is of a code and a provider that the rule is for."""
+    if rule.codes and not any(_code_fits(code, reply.basic, reply.enhanced) for code in rule.codes):
+        return False
+    return not rule.providers or any(
+        f".{reply.host}".endswith(f".{name}") if "." in name else f" {name} " in reply.words
+        for name in rule.providers
+    )
+
+
+def _host(relay: str) -> str:
+    """The name in ``mx.example.com[192.0.2.1]:25`` or ``dns; mx.example.com``."""
+    return relay.rpartition(";")[2].partition("[")[0].strip().rstrip(".").lower()
+
+
+def _taken_apart(text: str, status: str, relay: str) -> _Reply:
+    """Codes and words of a reply; addresses are no words, or a mailbox could be named ``spam``."""
+    if "\\n" in text:
+        text = text.replace("\\n", " ")  # as Exim logs a line's end
+    if "@" in text:
+        text = _ADDRESS.sub(" ", text)
+    if "host " in text and (said := _SAID.search(text)):
+        relay = relay or said[1]
+        text = f"{text[: said.start()]} {text[said.end() :]}"
+    code = _BASIC.search(text)
+    basic, enhanced = (code[1], code[2]) if code else ("", None)
+    if not enhanced:
+        found = _ENHANCED.search(text)
+        enhanced = found[0] if found else status
+    if basic and f"{basic}-" in text:
+        text = _AGAIN.sub(" ", text.replace(f" {basic} ", f" {basic}-"))
+    return _Reply(f" {' '.join(_words(text))} ", basic, enhanced, _host(relay))
+
+
+class Classifier:
+    """Finds the class of replies by rules; earlier rules win."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.rules = tuple(rules)
+        phrases = [
+            phrase
+            for rank, rule in enumerate(rules)
+            for text in rule.phrases
+            for variant in _variants(text)
+            if (phrase := _phrase(rank, variant))
+        ]
+        self._index = _filed(phrases)
+        self._keyless = self._index.pop("", ())
+        self._keys = frozenset(self._index)
+        self._bare = [(rank, rule) for rank, rule in enumerate(rules) if not rule.phrases]
+        self._cache: dict[tuple[str, str, str], Verdict] = {}
+
+    def classify(self, reply: str, status: str = "", relay: str = "") -> Verdict:
+        """The class of a reply as logged or reported, of any length; never raises.
+
+        ``status``: the enhanced code (RFC 3463) that the MTA gives beside the text; ``relay``: who replied.
+        """
+        key = (reply if len(reply) <= MOST_TEXT else reply[:MOST_TEXT], status, relay)
+        known = self._cache.get(key)
+        if known is None:
+            if len(self._cache) >= MOST_CACHED:
+                self._cache.clear()
+            known = self._cache[key] = self._verdict(_taken_apart(*key))
+        return known
+
+    def _verdict(self, reply: _Reply) -> Verdict:
+        rank = self._by_code(reply, self._by_words(reply))
+        final = (reply.basic or reply.enhanced)[:1]
+        if rank < len(self.rules):
+            rule = self.rules[rank]
+            found, name, permanent = rule.reply_class, rule.name, rule.permanent
+        else:
+            found, name, permanent = _unknown(final), "(no rule)", None
+        if permanent is None:
+            permanent = final == "5" if final in ("4", "5") else MEANINGS[found].permanent
+        return Verdict(found, permanent, name)
+
+    def _by_words(self, reply: _Reply) -> int:
+        """The rank of the first rule with a phrase in the reply; the number of rules if there is none."""
+        best = len(self.rules)
+        words = reply.words
+        for key in self._keys.intersection(words.split()):
+            best = self._better(self._index[key], reply, best)
+        return self._better(self._keyless, reply, best)
+
+    def _better(self, phrases: Iterable[_Phrase], reply: _Reply, best: int) -> int:
+        """The rank of the first of the phrases that matches before ``best``, else ``best``."""
+        for phrase in phrases:
+            if phrase.rank >= best:
+                break
+            if phrase.is_in(reply.words) and _fits(self.rules[phrase.rank], reply):
+                return phrase.rank
+        return best
+
+    def _by_code(self, reply: _Reply, best: int) -> int:
+        """The same for the rules without phrases."""
+        for rank, rule in self._bare:
+            if rank >= best:
+                break
+            if _fits(rule, reply):
+                return rank
+        return best
+
+
+def _unknown(final: str) -> ReplyClass:
+    """The class of what no rule knows, by the first digit of its code."""
+    return ReplyClass.TEMPORARY if final == "4" else ReplyClass.OTHER

@@ -1,0 +1,199 @@
+"""``Observer.observe`` takes in what became of the mail: outcomes, complaints, logins.
+
+Time comes with the event. What nobody is charged for (notices, forwards, mail from strangers to
+people here) is looked up nowhere and kept nowhere, so outsiders can neither fill the memory nor
+put a customer over a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from penstock.core.events import (
+    Accepted,
+    Bounced,
+    Deferred,
+    Delivered,
+    Died,
+    Event,
+    LoggedIn,
+    Message,
+    Rejected,
+    Reported,
+    kib_of,
+)
+from penstock.core.ledger import Counter
+from penstock.core.limits import Unit
+from penstock.core.policy import Policy
+from penstock.core.replies import Classifier, ReplyClass, Verdict
+from penstock.core.sender import Sender
+from penstock.engine.book import Book
+from penstock.engine.pausing import Pausing
+from penstock.engine.roster import Roster
+from penstock.ports import Sent
+
+LOCAL: Final = frozenset({"uid", "script"})
+"""Kinds of senders that no policy service is asked about: they are counted from the log."""
+
+EVERYBODY: Final = LOCAL | {"login", "ip"}
+
+LOGIN_STEP: Final = 6 * 3600
+"""Logins are counted in steps: a telephone that looks for mail each minute must not fill a ledger."""
+
+NOT_SPAM: Final = "not-spam"
+
+_UNITS: Final[Mapping[ReplyClass, Unit]] = {found: Unit(found.value) for found in ReplyClass}
+_ABOUT_US: Final = frozenset(
+    {
+        ReplyClass.THROTTLED,
+        ReplyClass.REPUTATION,
+        ReplyClass.CONTENT,
+        ReplyClass.POLICY,
+        ReplyClass.AUTHENTICATION,
+    }
+)
+"""Classes that count when a recipient is merely deferred: the reply speaks about the sender, and
+waiting does not change that."""
+
+_IN_DIALOGUE: Final = frozenset({ReplyClass.UNKNOWN_USER, ReplyClass.NO_SUCH_DOMAIN})
+"""Classes that count when our own MTA refuses a recipient to a client: the others are its own policy."""
+
+
+class Observer:
+    """The outcomes of one node, charged to its senders."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        book: Book,
+        pausing: Pausing,
+        died: Callable[[str], bool],
+        sent: Sent,
+    ) -> None:
+        self.adopt(roster.policy)
+        self._roster = roster
+        self._book = book
+        self._pausing = pausing
+        self._died_in_queue = died
+        self._sent = sent
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            Died: self._died,
+            Delivered: self._delivered,
+            Deferred: self._deferred,
+            Bounced: self._bounced,
+            Rejected: self._rejected,
+            LoggedIn: self._logged_in,
+            Reported: self._reported,
+        }
+
+    def adopt(self, policy: Policy) -> None:
+        """Take over a policy's rules for replies."""
+        self.classifier = Classifier(policy.replies)
+
+    def observe(self, event: Event, charged: frozenset[str] = LOCAL) -> None:
+        """Take in one event. ``charged``: kinds of senders whose mail is counted here rather than by the
+        gate."""
+        if type(event) is Accepted:
+            self._accepted(event, charged)
+            return
+        handler = self._handlers.get(type(event))
+        if handler is not None:
+            handler(event)
+
+    def sender_of(self, message: Message, at: float) -> Sender | None:
+        """Whom a message is charged to; None for nobody."""
+        kind = message.kind
+        if kind == "login":
+            return self._roster.by_login(message.name, at)
+        if not kind:
+            return None
+        if kind == "ip":
+            return self._roster.known_address(message.name, at)
+        return self._roster.get(f"{kind}:{message.name}", at)
+
+    # --- the message ------------------------------------------------------------------------
+
+    def _accepted(self, event: Accepted, charged: frozenset[str]) -> None:
+        at, message = event
+        sender = self.sender_of(message, at)
+        if sender is None:
+            return
+        self._sent.remember(message, sender.key)
+        if message.kind in charged:
+            second, kib = int(at), kib_of(message.size)
+            for each in sender.lineage():
+                self._book.mail(each, second, message.recipients, 1)
+                if kib:
+                    self._book.count(each, int(Counter.KIB), second, kib)
+
+    def _died(self, event: Died) -> None:
+        self._died_in_queue(event.message.queue_id)
+
+    # --- its recipients ---------------------------------------------------------------------
+
+    def _delivered(self, event: Delivered) -> None:
+        sender = self.sender_of(event.message, event.at)
+        if sender is not None:
+            for each in sender.lineage():
+                self._book.count(each, int(Counter.DELIVERED), int(event.at), 1)
+
+    def _deferred(self, event: Deferred) -> None:
+        sender = self.sender_of(event.message, event.at)
+        if sender is None:
+            return
+        if event.first:
+            for each in sender.lineage():
+                self._book.count(each, int(Counter.DEFERRED), int(event.at), 1)
+        verdict = self.classifier.classify(event.reply, event.status, event.relay)
+        if verdict.reply_class in _ABOUT_US:
+            self._came_back(sender, verdict, event.at)
+
+    def _bounced(self, event: Bounced) -> None:
+        sender = self.sender_of(event.message, event.at)
+        if sender is not None:
+            verdict = self.classifier.classify(event.reply, event.status, event.relay)
+            self._lost(sender, verdict, event.at)
+
+    def _lost(self, sender: Sender, verdict: Verdict, at: float) -> None:
+        self._count(sender, Unit.BOUNCED, at)
+        self._came_back(sender, verdict, at)
+
+    def _came_back(self, sender: Sender, verdict: Verdict, at: float) -> None:
+        self._count(sender, _UNITS[verdict.reply_class], at)
+
+    def _count(self, sender: Sender, unit: Unit, at: float) -> None:
+        """One more of this outcome: limits and pause rules look again."""
+        for each in sender.lineage():
+            self._book.count(each, int(unit.counter), int(at), 1)
+            each.spare_recipients = -1
+            if each.profile.pauses:
+                self._pausing.after_outcome(each, unit, at)
+
+    def _rejected(self, event: Rejected) -> None:
+        if not event.login:
+            return
+        verdict = self.classifier.classify(event.reply)
+        sender = self._roster.known_login(event.login)
+        if sender is not None and verdict.reply_class in _IN_DIALOGUE:
+            self._came_back(sender, verdict, event.at)
+
+    # --- logins and reports -----------------------------------------------------------------
+
+    def _logged_in(self, event: LoggedIn) -> None:
+        """Names that were only tried are looked up, never made."""
+        second = int(event.at)
+        if event.ok:
+            sender: Sender | None = self._roster.by_login(event.login, event.at)
+            counter, second = Counter.LOGINS, second - second % LOGIN_STEP
+        else:
+            sender, counter = self._roster.known_login(event.login), Counter.LOGIN_FAILURES
+        if sender is not None:
+            self._book.count(sender, int(counter), second, 1)
+
+    def _reported(self, event: Reported) -> None:
+        sender = self._roster.get(event.sender, event.at)
+        if not event.feedback_type:
+            self._lost(sender, self.classifier.classify(event.reply, event.status), event.at)
+        elif event.feedback_type != NOT_SPAM:
+            self._count(sender, Unit.COMPLAINTS, event.at)

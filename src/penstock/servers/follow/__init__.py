@@ -1,0 +1,1 @@
+"""Following logs: files through every rotation, and the journal."""

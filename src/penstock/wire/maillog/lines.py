@@ -1,0 +1,195 @@
+"""The front of all log parsers: takes a line apart, finds the program's parser, and counts.
+
+Cost: most lines share their second and their ``host program[pid]`` with a line shortly before; both
+are looked up as they stand, so that a line costs two slices and a dict lookup before its parser is called.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import NamedTuple
+
+from penstock.wire.maillog import postfix
+from penstock.wire.maillog.facts import Fact
+from penstock.wire.maillog.kinds import IGNORED, Found, Kind, Parse
+from penstock.wire.maillog.stamps import Clock
+
+PROGRAMS: dict[str, Parse] = {}
+"""Programs other than Postfix. ``exim`` and ``php`` are also the parsers of files of their own format, whose
+lines name no program (Exim's main log, PHP's ``mail.log``)."""
+
+KINDS: tuple[Kind, ...] = (
+    Kind("syslog", "last message repeated ", "syslog folded equal lines"),
+    *postfix.KINDS,
+)
+"""All kinds of lines that are knowingly ignored."""
+
+MOST_ROUTES = 8192
+MOST_NAME = 300
+MOST_DAEMONS = 100
+MOST_SAMPLE = 300
+OTHERS = "(others)"
+NO_STAMP = "(no stamp)"
+NO_PROGRAM = "(no program)"
+
+_TAG = re.compile(r"(\S+) ([^\s\[:]+)(?:\[\d*\])?")
+_UNPADDED = re.compile(r"([A-Z][a-z]{2} \d{1,2} \d\d:\d\d:\d\d) ")
+_REPEATED = re.compile(r"\S.{14,40} (?:\S+ )?(?:-+ )?last message repeated \d+ times?")
+_EXIM_PID = re.compile(r"(?: \[\d+\])? ")
+_EXIM_STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?(?: [+-]\d{4})?(?: \[\d+\])? ")
+
+
+class Route(NamedTuple):
+    """Where the lines of one ``host program[pid]`` go; ``parse`` None: a foreign program."""
+
+    parse: Parse | None
+    scope: str
+    daemon: str
+
+
+NOWHERE = Route(None, "", "")
+
+
+class Reader:
+    """Lines in, facts out. ``host`` is the name of the machine whose lines do not tell one.
+
+    Counts: ``understood`` (facts), ``ignored`` (kinds in ``KINDS``), ``foreign`` (programs not read),
+    ``unknown`` by daemon, with the last such line of each in ``samples``.
+    """
+
+    def __init__(self, clock: Clock, host: str = "localhost") -> None:
+        self.clock = clock
+        self.understood = 0
+        self.ignored = 0
+        self.foreign = 0
+        self.unknown: Counter[str] = Counter()
+        self.samples: dict[str, str] = {}
+        self._stamp = ""
+        self._at = 0.0
+        self._routes: dict[str, Route] = {}
+        self._exim = _route(host, "exim")
+        self._php = _route(host, "php")
+
+    def feed(self, line: str) -> Fact | None:
+        """A line without its line end."""
+        if line[:16] != self._stamp:
+            at = self.clock.classic(line[:15]) if line[15:16] == " " else None
+            if at is None:
+                return self._otherwise(line)
+            self._stamp, self._at = line[:16], at
+        end = line.find(": ", 16)
+        route = self._routes.get(line[16:end])
+        if route is None or end < 0:
+            return self._tagged(self._at, line, 16)
+        parse = route[0]
+        if parse is None:
+            self.foreign += 1
+            return None
+        found = parse(self._at, route[1], line[end + 2 :])
+        if found is IGNORED:
+            self.ignored += 1
+            return None
+        if found is None:
+            bare = line.rstrip()
+            return self.feed(bare) if len(bare) < len(line) else self._not_known(route[2], line)
+        self.understood += 1
+        return found
+
+    def feed_parts(self, at: float, host: str, program: str, text: str) -> Fact | None:
+        """A line that is in parts already (the journal). ``at``: seconds since the epoch."""
+        tag = f"{host} {program}"
+        return self._parsed(self._routes.get(tag) or self._new_route(tag), at, text, text.rstrip())
+
+    def _tagged(self, at: float, line: str, start: int) -> Fact | None:
+        """``host program[pid]: text`` from ``start`` on."""
+        end = line.find(": ", start)
+        if end < 0:
+            tag, text = line[start:].rstrip(": "), ""
+        else:
+            tag, text = line[start:end], line[end + 2 :].rstrip()
+        return self._parsed(self._routes.get(tag) or self._new_route(tag), at, line, text)
+
+    def _parsed(self, route: Route, at: float, line: str, text: str) -> Fact | None:
+        if route.parse is None:
+            if route is NOWHERE:
+                return self._not_known(NO_PROGRAM, line)
+            self.foreign += 1
+            return None
+        found = route.parse(at, route.scope, text)
+        if found is IGNORED:
+            self.ignored += 1
+            return None
+        if found is None:
+            return self._not_known(route.daemon, line)
+        self.understood += 1
+        return found
+
+    def _otherwise(self, line: str) -> Fact | None:
+        """Lines that do not begin with a padded classic stamp."""
+        if line[:1] == "<":  # <PRI>, RFC 3164 §4.1.1
+            end = line.find(">", 1, 6)
+            if line[1:end].isdigit() and line[end + 1 : end + 2] != "<":
+                return self.feed(line[end + 1 :])
+        if line[:1] == "[":
+            php = self.clock.php(line[1:])
+            if php is not None and line.startswith("] ", php[1] + 1):
+                return self._parsed(self._php, php[0], line, line[php[1] + 3 :])
+        dated = self.clock.dated(line)
+        if dated is not None:
+            at, end = dated
+            if line[10] == "T" and line[end : end + 1] == " ":
+                return self._tagged(at, line, end + 1)
+            pid = _EXIM_PID.match(line, end)
+            if pid is not None:
+                return self._parsed(self._exim, at, line, line[pid.end() :])
+        unpadded = _UNPADDED.match(line)
+        at_unpadded = unpadded and self.clock.classic(unpadded[1])
+        if unpadded and at_unpadded is not None:
+            return self._tagged(at_unpadded, line, unpadded.end())
+        return self._not_known(NO_STAMP, line)
+
+    def _not_known(self, daemon: str, line: str) -> Fact | None:
+        if not line or _REPEATED.match(line):
+            self.ignored += 1
+            return None
+        if daemon not in self.unknown and len(self.unknown) >= MOST_DAEMONS:
+            daemon = OTHERS
+        self.unknown[daemon] += 1
+        self.samples[daemon] = line[:MOST_SAMPLE]
+        return None
+
+    def _new_route(self, tag: str) -> Route:
+        found = _TAG.fullmatch(tag) if len(tag) <= MOST_NAME else None
+        if found is None:
+            return NOWHERE
+        if len(self._routes) >= MOST_ROUTES:
+            self._routes.clear()
+        route = self._routes[tag] = _route(found[1], found[2])
+        return route
+
+
+def _route(host: str, program: str) -> Route:
+    """``program`` is ``postfix/submission/smtpd``: the first part names the instance, the last the daemon."""
+    instance, slash, _ = program.partition("/")
+    daemon = program.rpartition("/")[2]
+    scope = f"{host}/{instance}"
+    if slash and (daemon in postfix.DAEMONS or instance.startswith("postfix")):
+        return Route(postfix.DAEMONS.get(daemon, _unheard), scope, daemon)
+    parse = PROGRAMS.get(program) or PROGRAMS.get(instance)
+    return Route(_without_stamp(parse) if parse and instance.startswith("exim") else parse, scope, instance)
+
+
+def _unheard(at: float, scope: str, text: str) -> Found:
+    """A daemon of Postfix that we have not heard of."""
+    return None
+
+
+def _without_stamp(parse: Parse) -> Parse:
+    """Exim writes its own stamp into syslog, too, unless it is told not to (``syslog_timestamp``)."""
+
+    def unstamped(at: float, scope: str, text: str) -> Found:
+        found = _EXIM_STAMP.match(text)
+        return parse(at, scope, text[found.end() :] if found else text)
+
+    return unstamped

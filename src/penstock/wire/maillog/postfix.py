@@ -1,0 +1,203 @@
+"""Postfix's log lines → facts.
+
+Each daemon writes ``QUEUEID: what``, or a text without queue id. Addresses, HELO names, headers and the
+replies of other hosts are other people's text and can look like anything, whole log lines included. So a
+line is read from its ends: the words that the daemon itself puts first, and where these do not suffice,
+those that it puts last. In a delivery line the first anchors count: everything in the parentheses is the
+other host's. Lines that were cut give no fact, or one without what may be missing.
+
+Long queue ids and short ones are taken alike: letters and digits.
+"""
+
+from __future__ import annotations
+
+import re
+
+from penstock.wire.maillog import postfix_kinds
+from penstock.wire.maillog.facts import (
+    Client,
+    Expired,
+    Named,
+    Outcome,
+    PickedUp,
+    Queued,
+    Removed,
+    Returned,
+)
+from penstock.wire.maillog.kinds import IGNORED, Found, Parse
+from penstock.wire.maillog.postfix_refused import ACTIONS, address, login_failed, may_be_cut, refused
+
+KINDS = postfix_kinds.kinds()
+
+# Hexadecimal, or with `enable_long_queue_ids` base 52: letters that are no vowels. No word is either.
+QUEUE_ID = r"([0-9A-F]{5,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,30})"
+
+# A quoted local part may hold anything, `>, relay=` too; an unquoted address is read up to the first ">".
+_ADDRESS = r'("(?:[^"\\]|\\.)*"[^>"]*|[^">][^>]*|)'
+_DELIVERY = re.compile(
+    rf"{QUEUE_ID}: to=(?:<{_ADDRESS}>|([^<>, ]+)), (?:orig_to=(?:<{_ADDRESS}>|([^<>, ]+)), )?relay=([^,]*), "
+    r"(?:conn_use=\d+, )?delay=[\d.]+, (?:delays=[\d./]+, )?(?:tls=[^,]*, )?(?:dsn=([\d.]+), )?"
+    r"status=([a-z-]+) \("
+)
+_CLIENT = re.compile(rf"{QUEUE_ID}: client=[^\s\[]*\[([^\]\s]*)\](.*)", re.DOTALL)
+_MORE = re.compile(
+    r"(?::\d+)?(?:, sasl_method=[^,]*)?(?:, sasl_username=(.*?))?(?:, sasl_sender=.*|"
+    r"(?:, orig_queue_id=(\w+))?(?:, orig_client=[^\s,]*)?)"
+)
+_ACTION = re.compile(rf"(?:NOQUEUE|{QUEUE_ID}): ({'|'.join(ACTIONS)}): (.*)")
+_NAMED = re.compile(rf"{QUEUE_ID}: message-id=(.*)")
+_MOVED = re.compile(
+    rf"{QUEUE_ID}: (?:(removed)|from=<(.*)>, (?:size=(\d{{1,15}}), nrcpt=(\d{{1,9}}) \(queue active\)|"
+    r"status=(?:force-)?expired, returned to sender))"
+)
+_PICKED_UP = re.compile(rf"{QUEUE_ID}: uid=(\d{{1,10}}) from=<(.*)>(?: orig_id=(\w+))?")
+_NOTICE = re.compile(
+    rf"{QUEUE_ID}: (?:sender (non-delivery|delay) notification|sender (delivery status) notification|"
+    rf"(postmaster) [a-z-]+(?: status)? notification): {QUEUE_ID}"
+)
+_DELETED = re.compile(rf"{QUEUE_ID}: removed")
+
+_unread_smtpd = postfix_kinds.unread("smtpd")
+_unread_cleanup = postfix_kinds.unread("cleanup")
+_unread_qmgr = postfix_kinds.unread("qmgr")
+_unread_pickup = postfix_kinds.unread("pickup")
+_unread_bounce = postfix_kinds.unread("bounce")
+_unread_postsuper = postfix_kinds.unread("postsuper")
+
+
+def smtpd(at: float, scope: str, text: str) -> Found:
+    """What clients ask for. ``QID: client=…``, refusals, failed logins."""
+    if text.startswith(("connect from ", "disconnect from ")):  # half of all: looked at first
+        return IGNORED
+    client = _CLIENT.fullmatch(text)
+    if client is not None:
+        return _client(at, scope, *client.groups())
+    acted = _ACTION.fullmatch(text)
+    if acted is not None:
+        return refused(at, scope, acted[1] or "", ACTIONS[acted[2]], acted[3])
+    if text.startswith("warning: ") and not may_be_cut(text):
+        return login_failed(at, text) or IGNORED
+    return _unread_smtpd(text)
+
+
+def _client(at: float, scope: str, queue_id: str, found: str, rest: str) -> Client | None:
+    """``client=host[ip]`` and from there ``, sasl_method=…, sasl_username=…, sasl_sender=…, orig_queue_id=…,
+    orig_client=…``. What follows a ``sasl_sender`` is the client's own text."""
+    if not rest:
+        return Client(at, scope, queue_id, address(found), "", "")
+    more = _MORE.fullmatch(rest)
+    if more is None or may_be_cut(rest):
+        return None
+    return Client(at, scope, queue_id, address(found), more[1] or "", more[2] or "")
+
+
+def cleanup(at: float, scope: str, text: str) -> Found:
+    """The Message-ID, and what header checks and milters decide."""
+    named = _NAMED.fullmatch(text)
+    if named is not None:
+        queue_id, name = named.groups()
+        return Named(at, scope, queue_id, name.removeprefix("<").removesuffix(">"))
+    acted = _ACTION.fullmatch(text)
+    if acted is not None:
+        return refused(at, scope, acted[1] or "", ACTIONS[acted[2]], acted[3])
+    return _unread_cleanup(text)
+
+
+def qmgr(at: float, scope: str, text: str) -> Found:
+    """The queue: active, removed, expired."""
+    moved = _MOVED.fullmatch(text)
+    if moved is None:
+        return _outcome(at, scope, "qmgr", text) or _unread_qmgr(text)
+    queue_id, removed, envelope_from, size, recipients = moved.groups()
+    if removed:
+        return Removed(at, scope, queue_id)
+    if size:
+        return Queued(at, scope, queue_id, envelope_from, int(size), int(recipients))
+    return Expired(at, scope, queue_id)
+
+
+def _outcome(at: float, scope: str, service: str, text: str) -> Outcome | None:
+    found = _DELIVERY.match(text)
+    if found is None:
+        return None
+    queue_id, to, bare, before, bare_before, relay, dsn, status = found.groups()
+    reply = text[found.end() :].removesuffix(")")
+    to, before = to or bare or "", before or bare_before or ""
+    return Outcome(at, scope, queue_id, service, to, before, relay, status, dsn or "", reply)
+
+
+def delivery(service: str, kinds: str) -> Parse:
+    """The parser of a delivery agent; ``kinds`` names the rows that it ignores."""
+    unread = postfix_kinds.unread(kinds)
+
+    def deliver(at: float, scope: str, text: str) -> Found:
+        return _outcome(at, scope, service, text) or unread(text)
+
+    return deliver
+
+
+def pickup(at: float, scope: str, text: str) -> Found:
+    """Local mail, or with ``orig_id`` what ``postsuper -r`` puts back under a new id: no new sender then,
+    but the message that had the old one."""
+    found = _PICKED_UP.fullmatch(text)
+    if found is None:
+        return _unread_pickup(text)
+    queue_id, uid, envelope_from, original = found.groups()
+    if original:
+        return Client(at, scope, queue_id, "", "", original)
+    return PickedUp(at, scope, queue_id, int(uid), envelope_from)
+
+
+def bounce(at: float, scope: str, text: str) -> Found:
+    """Notices about a message, each with the queue id of its own."""
+    found = _NOTICE.fullmatch(text)
+    if found is None:
+        return _unread_bounce(text)
+    queue_id, to_sender, success, postmaster, notice = found.groups()
+    return Returned(at, scope, queue_id, notice, "success" if success else to_sender or postmaster)
+
+
+def postsuper(at: float, scope: str, text: str) -> Found:
+    """What an administrator does to the queue."""
+    found = _DELETED.fullmatch(text)
+    return Removed(at, scope, found[1]) if found else _unread_postsuper(text)
+
+
+def idle(daemon: str) -> Parse:
+    """The parser of a daemon that says nothing about outcomes."""
+    unread = postfix_kinds.unread(daemon)
+
+    def ignore(at: float, scope: str, text: str) -> Found:
+        return unread(text)
+
+    return ignore
+
+
+DELIVERY = {
+    "smtp": "smtp",
+    "lmtp": "smtp",
+    "relay": "smtp",
+    "error": "local",
+    "retry": "local",
+    "discard": "local",
+    "local": "local",
+    "virtual": "virtual",
+    "pipe": "pipe",
+}
+"""Delivery agents, and whose rows of ignored kinds they share."""
+
+DAEMONS: dict[str, Parse] = {
+    **{daemon: idle(daemon) for daemon in postfix_kinds.PLAIN if daemon != postfix_kinds.ANY},
+    **{service: delivery(service, kinds) for service, kinds in DELIVERY.items()},
+    "smtpd": smtpd,
+    "cleanup": cleanup,
+    "qmgr": qmgr,
+    "nqmgr": qmgr,
+    "oqmgr": qmgr,
+    "pickup": pickup,
+    "bounce": bounce,
+    "defer": bounce,
+    "trace": bounce,
+    "postsuper": postsuper,
+}
+"""Postfix's daemons and commands by the name that they log under."""

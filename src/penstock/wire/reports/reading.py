@@ -1,0 +1,261 @@
+"""The reader: a mail's bytes → Report. What is sure is tried first: the machine-readable parts, then marks
+of single writers, then the text for people, and at last a mail that was forwarded within this one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from penstock.wire.reports import amazon, arf, dsn, plain, signs
+from penstock.wire.reports.addresses import addresses
+from penstock.wire.reports.model import (
+    HARD_BYTES,
+    MOST_BYTES,
+    MOST_DEPTH,
+    MOST_PARTS,
+    MOST_RECIPIENTS,
+    BadReport,
+    Report,
+    ReportedRecipient,
+)
+from penstock.wire.reports.original import RETURNED, Original, moment, of_part, of_text
+from penstock.wire.reports.tree import Budget, Headers, Part, leaves, read_headers
+from penstock.wire.trace import find_reference
+
+STATUS_KINDS: Final = frozenset({"message/delivery-status", "message/global-delivery-status"})
+TEXT_KINDS: Final = frozenset({"", "text/plain", "text", "text/html", "text/enriched"})
+LONGEST_TEXT: Final = 200_000
+MOST_FORWARDED: Final = 3
+RELAY: Final = re.compile(
+    r"(?:\bhost|talking to|rejected by|by the server for the recipient domain \S{1,100} by) <?([\w.-]{3,255}\.\w[\w-]{1,30})"
+)
+BARE_CODE: Final = re.compile(r"[45]\d\d[ -]?(?:[45]\.\d{1,3}\.\d{1,3})?\W{0,3}$")
+CUT_SHORT: Final = re.compile(r"[45]\d\d-")
+
+
+@dataclass(slots=True)
+class Mail:
+    """A mail, taken apart: what it says to people, to machines, and the message that it returns."""
+
+    headers: Headers
+    parts: list[Part]
+    text: str = ""
+    status: str = ""
+    feedback: str = ""
+    returned: list[Part] = field(default_factory=list)
+    original: Original = field(default_factory=Original)
+
+
+def read_report(
+    raw: bytes, most_bytes: int = MOST_BYTES, most_parts: int = MOST_PARTS, most_depth: int = MOST_DEPTH
+) -> Report:
+    """The report in a mail; whatever is none, or only odd, has the kind ``other``.
+
+    Raises:
+        BadReport: longer than 32 MiB, no message at all, too many parts or too deep.
+    """
+    if len(raw) > HARD_BYTES:
+        raise BadReport(f"the mail has {len(raw)} bytes: more than {HARD_BYTES} are not read")
+    kept = raw[:most_bytes].replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n")
+    kept = kept.removeprefix(b"\xef\xbb\xbf").lstrip(b"\n")
+    if not kept.strip():
+        raise BadReport("the mail is empty")
+    if not read_headers(kept)[0].fields:
+        raise BadReport(f"line 1: no header field, so this is no mail: {kept[:60]!r}")
+    report = _read(kept, Budget(most_parts, most_depth))
+    if report.kind != "other" and not report.reference:
+        return replace(report, reference=find_reference(kept.decode("latin-1")))
+    return report
+
+
+def _read(raw: bytes, budget: Budget) -> Report:
+    """The report of a mail with ``\\n`` line ends."""
+    mail = _taken_apart(raw, budget)
+    for way in (_complaint, _delivery_status, _notice, _for_people, _marked):
+        if (report := way(mail)) is not None:
+            return report
+    return _forwarded(mail, budget)
+
+
+def _taken_apart(raw: bytes, budget: Budget) -> Mail:
+    headers, _ = read_headers(raw)
+    mail = Mail(headers, list(leaves(raw, budget)))
+    status = [p.text() for p in mail.parts if p.kind in STATUS_KINDS]
+    mail.status = "\n\n".join(status)[:LONGEST_TEXT]
+    mail.returned = [p for p in mail.parts if p.kind in RETURNED]
+    mail.feedback = next((p.text() for p in mail.parts if p.kind == "message/feedback-report"), "")
+    mail.text = _text(mail.parts)
+    mail.original = _original(mail)
+    return mail
+
+
+def _text(parts: list[Part]) -> str:
+    """What is written for people before the returned message; HTML where nothing else is said."""
+    told: list[str] = []
+    markup: list[str] = []
+    for part in parts:
+        if part.kind in RETURNED:
+            break
+        if part.kind in TEXT_KINDS:
+            (markup if part.kind == "text/html" else told).append(part.text()[:LONGEST_TEXT])
+    if len("".join(told).strip()) < 30:
+        told += markup
+    return "\n\n".join(told)[:LONGEST_TEXT]
+
+
+def _original(mail: Mail) -> Original:
+    """The returned message: a part of its own, or what stands below the text."""
+    for part in mail.returned:
+        if (found := of_part(part)).headers.fields:
+            return found
+    return of_text(plain.cut(mail.text)[1])
+
+
+def _complaint(mail: Mail) -> Report | None:
+    """RFC 5965."""
+    text = mail.feedback
+    if not text and arf.has_feedback(mail.text) and not mail.status:
+        text = mail.text
+    return _report_of(arf.read_feedback(text), mail) if text else None
+
+
+def _report_of(feedback: arf.Feedback, mail: Mail) -> Report:
+    original = mail.original
+    return Report(
+        "complaint",
+        feedback.recipients,
+        original_message_id=original.message_id,
+        reference=original.reference,
+        feedback_type=feedback.feedback_type,
+        original_from=feedback.original_from or original.sender,
+        arrival=feedback.arrival,
+        reporting_mta=feedback.reporting_mta,
+        source_ip=feedback.source_ip,
+        hops=original.hops,
+    )
+
+
+def _delivery_status(mail: Mail) -> Report | None:
+    """RFC 3464, in a part of its own or within the text."""
+    told = "\n".join(plain.cut(mail.text)[0])
+    fields = dsn.read_fields(mail.status or (told if dsn.has_fields(told) else ""))
+    recipients = dsn.recipients_of(fields)
+    if not recipients:
+        return None
+    recipients = _completed(recipients, mail)
+    message = fields.message
+    return Report(
+        "bounce" if dsn.failed(recipients) else "other",
+        recipients,
+        original_message_id=mail.original.message_id,
+        original_queue_id=message.get("x-postfix-queue-id", "").strip()[:64],
+        reference=mail.original.reference,
+        original_from=dsn.address_of(message.get("x-postfix-sender", "")) or mail.original.sender,
+        arrival=moment(message.get("arrival-date", "")),
+        reporting_mta=dsn.untyped(message.get("reporting-mta", "")).partition(" ")[0][:255],
+        hops=mail.original.hops,
+    )
+
+
+def _completed(recipients: tuple[ReportedRecipient, ...], mail: Mail) -> tuple[ReportedRecipient, ...]:
+    """With addresses and words from the text for people where the fields have none."""
+    told = plain.read_text(mail.text, (), _others(mail))
+    only = len(recipients) == 1
+    found = []
+    for recipient in recipients:
+        address = recipient.address
+        if "@" not in address and only:
+            address = next(iter(_failed(told, mail)), address)
+        if address:
+            reply = _fuller(recipient.reply, told, address, only)
+            status = dsn.better(recipient.status, reply)
+            reply = dsn.flattened(reply)
+            found.append(replace(recipient, address=address, reply=reply, status=status))
+    return tuple(found)
+
+
+def _fuller(reply: str, told: plain.Told, address: str, only: bool) -> str:
+    """The reply, or the text's where that says more: it has all lines of what the field cuts short."""
+    if not (only or address.lower() in told.where):
+        return reply
+    if not reply or BARE_CODE.match(reply):
+        return told.reply(address) or reply
+    if CUT_SHORT.match(reply):
+        found = (told.dialogue(reply[:3]), told.reply(address))
+        return next((x for x in found if len(x) > len(reply) and x[:3] == reply[:3]), reply)
+    return reply
+
+
+def _others(mail: Mail) -> frozenset[str]:
+    """Who did not fail: the reader of this mail, and the original's sender."""
+    readers = addresses(mail.headers.get("to")[:2000])
+    return frozenset(a.lower() for a in (*readers, mail.original.sender) if a)
+
+
+def _failed(told: plain.Told, mail: Mail) -> list[str]:
+    """Who failed: by the text, else the original's only recipient, else by the text's weak mentions."""
+    if told.sure:
+        return told.failed
+    to = list(mail.original.recipients)
+    return to[:1] if len(to) == 1 else [a for a in to if a in told.failed] or told.failed
+
+
+def _notice(mail: Mail) -> Report | None:
+    """Amazon's notices."""
+    return amazon.read_notice(mail.text)
+
+
+def _for_people(mail: Mail) -> Report | None:
+    """A bounce that only people can read; a delay and an autoreply are none."""
+    headers = mail.headers
+    if not signs.looks_returned(headers, mail.text) or signs.is_autoreply(headers):
+        return None
+    if signs.is_delay(headers, mail.text) or "disposition-notification" in headers.get("content-type"):
+        return Report("other", original_message_id=mail.original.message_id)
+    known = [a for value in headers.all("x-failed-recipients") for a in addresses(value)]
+    told = plain.read_text(mail.text, dict.fromkeys(known[:MOST_RECIPIENTS]), _others(mail))
+    failed = _failed(told, mail) or plain.read_text(mail.text).failed
+    if not (told.evidence or signs.SUBJECT.search(headers.get("subject"))) or not (
+        failed or mail.original.message_id
+    ):
+        return None
+    return Report(
+        "bounce",
+        tuple(_recipient(address, told) for address in failed),
+        original_message_id=mail.original.message_id,
+        reference=mail.original.reference,
+        original_from=mail.original.sender,
+        hops=mail.original.hops,
+    )
+
+
+def _recipient(address: str, told: plain.Told) -> ReportedRecipient:
+    reply = dsn.flattened(told.reply(address))
+    rows = told.where.get(address.lower(), [0])
+    around = " ".join(line.text for line in told.lines[max(0, rows[0] - 3) : rows[0] + 6])
+    relay = RELAY.search(around)
+    return ReportedRecipient(
+        address, "failed", dsn.status_of(reply), reply, relay[1].rstrip(".") if relay else ""
+    )
+
+
+def _marked(mail: Mail) -> Report | None:
+    """Complaints of loops that are older than RFC 5965."""
+    feedback = arf.forwarded_complaint(mail.headers, mail.original.headers)
+    return _report_of(feedback, mail) if feedback else None
+
+
+def _forwarded(mail: Mail, budget: Budget) -> Report:
+    """A report that somebody forwarded as an attachment; a message within a message costs one depth."""
+    for part in mail.returned[:MOST_FORWARDED]:
+        if part.kind not in ("message/rfc822", "message/global"):
+            continue
+        if budget.depth <= 0:
+            raise BadReport("messages within messages: nested too deep")
+        inner = Budget(budget.parts, budget.depth - 1)
+        report = _read(part.content().lstrip(b"\n"), inner)
+        budget.parts = inner.parts
+        if report.kind != "other":
+            return report
+    return Report("other", original_message_id=mail.original.message_id)
