@@ -10,7 +10,7 @@ from penstock.core.decision import Decision, Refusal
 from penstock.core.events import Attempt, Message
 from penstock.core.flight import ASKS_END, Channel
 from penstock.core.ledger import KEEP, Counter
-from penstock.core.limits import Limit, Unit, parse_limit
+from penstock.core.limits import OUTCOMES, Limit, Mode, Unit, parse_limit, parse_outcome
 from penstock.core.policy import Entry, Override, Policy, Profile, Verb
 from penstock.core.sender import Sender
 from penstock.core.standing import Standing
@@ -107,13 +107,17 @@ class FakeMemory:
 
 
 def limits(*texts: str) -> tuple[Limit, ...]:
-    """``"5/m"`` recipients, ``"messages 2/m"``, ``"bytes 1MB/h"``; a leading ``shadow`` is its mode."""
+    """``"5/m"`` recipients, ``"messages 2/m"``, ``"bytes 1MB/h"``, ``"bounced 5/h"``; a leading ``shadow`` is
+    its mode."""
     found = []
     for text in texts:
-        *words, amount = text.split()
-        mode = "shadow" if "shadow" in words else "enforce"
-        unit = Unit(next((w for w in words if w != "shadow"), "recipients"))
-        found.append(parse_limit(amount, unit, mode))  # type: ignore[arg-type]
+        mode: Mode = "shadow" if text.startswith("shadow") else "enforce"
+        *words, amount = text.removeprefix("shadow ").split()
+        if words and words[0] in OUTCOMES:
+            found.append(parse_outcome(text.removeprefix("shadow "), mode))
+            continue
+        unit = Unit(words[0]) if words else Unit.RECIPIENTS
+        found.append(parse_limit(amount, unit, mode))
     return tuple(found)
 
 
@@ -189,6 +193,7 @@ class Smtpd:
         self.host = host
         self.channel = Channel(host)
         self.address = "192.0.2.7"
+        self.queue_id = ""
         self.size = 0
         self.mail()
 
@@ -211,7 +216,7 @@ class Smtpd:
                 "from@example.com",
                 recipient,
                 count,
-                "",
+                self.queue_id,
                 self.instance,
                 size,
                 self.login,

@@ -312,7 +312,8 @@ def test_a_pause_ends_by_itself(folder: Path) -> None:
             assert await client.ask(**named()) == "DUNNO"
             assert await state() == "probation"
             shown = await command(folder, "show", sender=ALICE)
-            assert [limit["allowed"] for limit in shown["limits"]] == [25]
+            allowed = [(limit["unit"], limit["allowed"]) for limit in shown["limits"]]
+            assert allowed == [("recipients", 25), ("unknown-user", 25), ("complaints", 3)]
             assert shown["history"][0]["by"] == "penstock:term"
         async with serving(folder, TIGHT.format(100), clock), peer(folder) as client:
             assert await state() == "probation"

@@ -127,14 +127,24 @@ def test_limit_and_back(penstock: Penstock) -> None:
     with penstock.client() as client:
         client.ask(sasl_username="limit@example.com", instance="b.ffffffff.1.0")
     shown = parsed(penstock, "show", sender)
-    assert [limit["limit"] for limit in shown["limits"]] == ["1000/h", "5000/d", "1GB/d"]
+    held = [f"{limit['unit']} {limit['limit']}" for limit in shown["limits"]]
+    replaced = ["recipients 1000/h", "recipients 5000/d", "bytes 1GB/d"]
+    assert held == ["unknown-user 25/h", "complaints 3/d", *replaced]
     assert "exception: recipients 1000/h" in told(penstock, "show", sender)
+    outcomes = ["--outcome", "unknown-user 100/h", "--outcome", "bounced 5 % / day min 20"]
+    text = told(penstock, "limit", sender, *outcomes, "--reason", "an old list")
+    assert text == f"{sender}: unknown-user 100/h, bounced 5%/d min 20\n"
+    shown = parsed(penstock, "show", sender)
+    held = [f"{limit['unit']} {limit['limit']}" for limit in shown["limits"]]
+    assert held[-3:] == ["complaints 3/d", "unknown-user 100/h", "bounced 5%/d min 20"]
+    wrong = cli(penstock, "limit", sender, "--outcome", "bounces 5/h", "--reason", "x")
+    assert wrong.exit_code == 1 and 'unknown outcome "bounces"' in wrong.stderr
     assert parsed(penstock, "limit", sender, "--profile", "newsletter", "--reason", "list")["durable"]
     assert parsed(penstock, "show", sender)["profile"] == "newsletter"
     assert told(penstock, "limit", sender, "--default").strip().endswith("limits of its profile hold again")
     shown = parsed(penstock, "show", sender)
     assert (shown["profile"], shown["override"]) == ("personal", None)
-    assert [change["what"] for change in shown["history"]] == ["limit"] * 3
+    assert [change["what"] for change in shown["history"]] == ["limit"] * 4
 
 
 def test_reload(penstock: Penstock) -> None:

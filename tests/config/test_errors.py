@@ -5,15 +5,19 @@ import stat
 import pytest
 
 from penstock.config import ConfigError, load, parse
+from penstock.core.limits import OUTCOMES, Unit
+from penstock.core.replies import ReplyClass
 
 NOW = 1_800_000_000.0
+
+OUTCOME_NAMES = ", ".join(unit for unit in Unit if unit in OUTCOMES)
 
 GOLDEN = {
     # the file
     'mode = "enforced"': 'mode: "enforced": must be one of off, shadow, enforce',
     'on_eror = "pass"': 'on_eror: unknown key; did you mean "on_error"?',
-    "xyzzy = 1": "xyzzy: unknown key (known: defaults, directory, language, listen, mode, names, "
-    "newcomer_watch, on_error, profiles, senders, state, texts)",
+    "xyzzy = 1": "xyzzy: unknown key (known: defaults, directory, language, listen, logs, mode, names, "
+    "newcomer_watch, on_error, profiles, replies, reports, senders, state, texts)",
     'state = "var/lib"': 'state: "var/lib": must be an absolute path',
     "state = 5": "state: 5: must be a string, in quotes",
     'language = "de"': 'language: "de": has no texts (known: en)',
@@ -79,8 +83,35 @@ GOLDEN = {
     'needs a header line, for example "mark X-Over-Limit: yes"',
     '[profiles.personal]\nover_limit = "reroute"': 'profiles.personal.over_limit: "reroute": '
     'needs a Postfix TRANSPORT:NEXTHOP, for example "reroute slow:"',
-    '[profiles.personal]\npause = [{for = "1h"}]': 'profiles.personal.pause[0]: "refused" is missing '
-    '(limit, such as `"500/h"`)',
+    '[profiles.personal]\npause = [{for = "1h"}]': "profiles.personal.pause[0]: "
+    'must have either "refused" or "outcome"',
+    '[profiles.personal]\npause = [{refused = "1/h", outcome = "other 1/h"}]': "profiles.personal.pause[0]: "
+    'must have either "refused" or "outcome"',
+    '[profiles.personal]\npause = [{outcome = "60/d"}]': 'profiles.personal.pause[0].outcome: "60/d": '
+    'not a limit on outcomes (write "unknown-user 25/h" or "complaints 0.1%/d min 3")',
+    '[profiles.personal]\npause = [{outcome = "refused 60/d"}]': "profiles.personal.pause[0].outcome: "
+    f'"refused 60/d": unknown outcome "refused" ({OUTCOME_NAMES})',
+    # outcomes
+    '[profiles.personal]\noutcomes = ["bounces 25/h"]': 'profiles.personal.outcomes[0]: "bounces 25/h": '
+    f'unknown outcome "bounces" ({OUTCOME_NAMES})',
+    '[profiles.personal]\noutcomes = "unknown-user 25"': 'profiles.personal.outcomes: "unknown-user 25": '
+    'not a limit on outcomes (write "unknown-user 25/h" or "complaints 0.1%/d min 3")',
+    '[profiles.personal]\noutcomes = "bounced 0/h"': 'profiles.personal.outcomes: "bounced 0/h": '
+    "0 would stop everybody at once; the least is 1",
+    '[profiles.personal]\noutcomes = "bounced 9/h min 3"': 'profiles.personal.outcomes: "bounced 9/h min 3": '
+    '"min" belongs to a share ("bounced 5%/d min 3")',
+    '[profiles.personal]\noutcomes = "bounced 9%/h"': 'profiles.personal.outcomes: "bounced 9%/h": '
+    'a share needs the number from which it holds, for example "min 3"',
+    '[profiles.personal]\noutcomes = "bounced 101%/h min 3"': "profiles.personal.outcomes: "
+    '"bounced 101%/h min 3": a share is above 0% and at most 100%',
+    '[profiles.personal]\noutcomes = "bounced 9/33d"': 'profiles.personal.outcomes: "bounced 9/33d": '
+    "the window must be between 1 second and 32 days",
+    '[profiles.personal]\noutcomes = [{mode = "off"}]': "profiles.personal.outcomes[0]: "
+    '"limit" is missing (limit on outcomes, such as `"unknown-user 25/h"`)',
+    "[profiles.personal]\nparents.outcomes = 5": "profiles.personal.parents.outcomes: 5: "
+    "must be a string, in quotes",
+    '[profiles.personal]\noutcome = "bounced 5/h"': "profiles.personal.outcome: unknown key; "
+    'did you mean "outcomes"?',
     '[profiles.personal]\npause = ["500/h"]': 'profiles.personal.pause[0]: "500/h": must be a table',
     # senders
     "[senders.alice]\nprofile = 'relay'": "senders.alice: 'alice' is not a sender: write KIND:NAME with "
@@ -90,7 +121,13 @@ GOLDEN = {
     "address: write ip:192.0.2.7 or, for IPv6, ip:2001:db8:1:2::/64",
     "[senders.'uid:www']\nprofile = 'relay'": 'senders."uid:www": '
     "'uid:www': a uid is a number, for example uid:1033",
-    "[senders.'uid:33']": 'senders."uid:33": says nothing: give a profile, recipients, messages or bytes',
+    "[senders.'uid:33']": 'senders."uid:33": says nothing: give a profile, recipients, messages, '
+    "bytes or outcomes",
+    "[senders.'uid:33']\noutcomes = []": 'senders."uid:33".outcomes: []: leaves nothing in place of the '
+    'profile\'s limit; write a high one to lift it, for example "unknown-user 100000/h"',
+    "[senders.'uid:33']\noutcomes = [{limit = 'content 5/h', mode = 'off'}]": 'senders."uid:33".outcomes: '
+    '[{ limit = "content 5/h", mode = "off" }]: leaves nothing in place of the profile\'s limit; '
+    'write a high one to lift it, for example "content 100000/h"',
     "[senders.'uid:33']\nprofile = 'rely'": 'senders."uid:33".profile: "rely": no such profile; '
     'did you mean "relay"?',
     "[senders.'uid:33']\nrecipients = []": 'senders."uid:33".recipients: []: leaves nothing in place of the '
@@ -126,6 +163,52 @@ GOLDEN = {
     'must be a list of strings, for example ["/usr/local/bin/whois-login"]',
     "[directory.command]\nargv = ['whois']": 'directory.command.argv: "whois": '
     "the command needs an absolute path",
+    # logs
+    "logs = 5": "logs: 5: must be a table",
+    'logs.mail = "/var/log/mail.log"': 'logs.mail: "/var/log/mail.log": must be a table',
+    "[logs.Mail]\nfile = '/x'": "logs.Mail: "
+    "a name is up to 32 small letters, digits, '-' and '_', and begins with a letter",
+    "[logs.mail]": 'logs.mail: must have either "file" or "journal"',
+    "[logs.mail]\nfile = '/x'\njournal = 'postfix'": 'logs.mail: must have either "file" or "journal"',
+    "[logs.mail]\nfile = 'mail.log'": 'logs.mail.file: "mail.log": must be an absolute path',
+    "[logs.mail]\njournal = []": "logs.mail.journal: []: must name at least 1",
+    "[logs.mail]\njournal = ['']": 'logs.mail.journal: "": must have 1 to 200 characters',
+    "[logs.mail]\nfile = '/x'\ncounted = 'everything'": 'logs.mail.counted: "everything": '
+    'must be "local", "all" or "none"',
+    "[logs.mail]\nfile = '/x'\ntime_zone = 'Berlin'": "logs.mail.time_zone: "
+    '"Berlin" is no time zone such as "Europe/Berlin"',
+    "[logs.mail]\nfile = '/x'\nfrom_beginning = 'yes'": 'logs.mail.from_beginning: "yes": '
+    "must be true or false, without quotes",
+    "[logs.mail]\nfile = '/x'\nsilence = 5": "logs.mail.silence: 5: a duration has a unit: "
+    'write "5s" or, say, "2h" (s, m, h, d, w)',
+    "[logs.a]\nfile = '/x'\n[logs.b]\nfile = '/x'": 'logs.b: "/x": is read as logs.a already, '
+    "and would count twice",
+    # reports
+    "reports = 1": "reports: 1: must be a table",
+    "[reports]\nlisten = '24'": 'reports.listen: "24": write HOST:PORT, [IPV6]:PORT or unix:/PATH',
+    "[reports]\nrecipients = 'bounces'": 'reports.recipients: "bounces": '
+    'must be a mail address such as "bounces@example.com"',
+    "[reports]\nheader = 1": "reports.header: 1: must be true or false, without quotes",
+    # replies
+    "replies = 1": "replies: must be a list of tables, each written as [[replies]]",
+    "[replies]\nname = 'x'": "replies: must be a list of tables, each written as [[replies]]",
+    "replies = ['x']": 'replies[0]: "x": must be a table',
+    "[[replies]]\nphrases = 'x'\nname = 'x'": 'replies[0]: "class" is missing (class of reply)',
+    "[[replies]]\nphrases = 'x'\nclass = 'policy'": 'replies[0]: "name" is missing (text)',
+    "[[replies]]\nphrases = 'x'\nname = ' '\nclass = 'policy'": 'replies[0].name: " ": '
+    "must have 1 to 200 characters",
+    "[[replies]]\nphrases = 'x'\nname = 'x'\nclass = 'spam'": 'replies[0].class: "spam": '
+    f"must be one of {', '.join(ReplyClass)}",
+    "[[replies]]\nname = 'x'\nclass = 'policy'": 'replies[0]: must have "phrases" or "codes"',
+    "[[replies]]\nname = 'x'\nclass = 'policy'\nphrases = []": 'replies[0]: must have "phrases" or "codes"',
+    "[[replies]]\nname = 'x'\nclass = 'policy'\nphrases = '!*'": 'replies[0].phrases: "!*": '
+    "there is no word in it",
+    "[[replies]]\nname = 'x'\nclass = 'policy'\ncodes = '6xx'": 'replies[0].codes: "6xx": '
+    'a code begins like "550", "5.7" or "x.7.1"',
+    "[[replies]]\nname = 'x'\nclass = 'policy'\ncodes = '5'\nproviders = 5": "replies[0].providers: 5: "
+    "must be a string, in quotes",
+    "[[replies]]\nname = 'x'\nclass = 'policy'\ncodes = '5'\npermanent = 'no'": "replies[0].permanent: "
+    '"no": must be true or false, without quotes',
 }
 
 
@@ -170,6 +253,8 @@ WARNINGS = {
     '"pass": a paused sender would go on sending',
     "on_error = 'discard'": 'on_error: "discard": an error of Penstock\'s own would lose mail',
     "listen.policy = '0.0.0.0:10040'": 'listen.policy: "0.0.0.0:10040": strangers may reach it, '
+    "and it asks nobody for a password",
+    "reports.listen = '0.0.0.0:24'": 'reports.listen: "0.0.0.0:24": strangers may reach it, '
     "and it asks nobody for a password",
     "listen.policy = []": "listen.policy: no listener: Postfix cannot ask",
     "[senders.'uid:33']\nprofile = 'relay'\nuntil = 2020-01-01": 'senders."uid:33".until: '

@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from penstock.config import Address, ConfigError, effective_toml, load, parse, parse_address
 from penstock.config.keys import SECTIONS
 from penstock.config.merge import builtin_text
+from penstock.config.replies import own_rules
+from penstock.config.settings import LogSource, ReportSettings
 from penstock.config.table import Section
-from penstock.core.limits import Limit, Unit
+from penstock.core.limits import FLOW, OUTCOMES, Limit, Unit
 from penstock.core.names import KINDS
 from penstock.core.policy import Action, Entry, Override, PauseRule, Policy, Step, Texts, Verb
+from penstock.core.replies import Classifier, ReplyClass
 
 NOW = 1_800_000_000.0
 
@@ -31,7 +34,7 @@ def test_an_empty_file_protects() -> None:
     assert list(settings.policy.profiles) == ["personal", "professional", "newsletter", "script", "relay"]
     for profile in settings.policy.profiles.values():
         units = {limit.unit for limit in profile.limits}
-        assert units == {Unit.RECIPIENTS, Unit.MESSAGES, Unit.BYTES}
+        assert units == {*FLOW, Unit.UNKNOWN_USER, Unit.COMPLAINTS}
         assert all(limit.mode == "enforce" for limit in profile.limits)
         assert profile.parent_limits and profile.pauses and profile.newcomer
         assert profile.pauses[0].lasts is not None
@@ -40,6 +43,8 @@ def test_an_empty_file_protects() -> None:
     assert settings.listen.http == Address("127.0.0.1", 10048)
     assert settings.state == Path("/var/lib/penstock")
     assert settings.silence == 3600
+    assert settings.logs == {} and settings.reports == ReportSettings()
+    assert settings.policy.replies == own_rules()
 
 
 def test_built_in_values_agree_with_the_cores() -> None:
@@ -57,6 +62,15 @@ def test_built_in_values_agree_with_the_cores() -> None:
 def test_programs_without_a_queue_are_held() -> None:
     script = parse("").policy.profiles["script"]
     assert script.over_limit.verb is script.paused.verb is Verb.HOLD
+
+
+def test_nobody_is_paused_for_what_a_legitimate_list_has() -> None:
+    """A clean list brings back up to 3.6 % once; only shares may stop whoever mails to thousands."""
+    for name in ("professional", "newsletter", "relay"):
+        profile = parse("").policy.profiles[name]
+        outcomes = [limit for limit in profile.limits if limit.unit in OUTCOMES]
+        assert all(limit.share >= 0.003 for limit in outcomes)
+        assert {rule.limit.unit for rule in profile.pauses} == {Unit.REFUSED}
 
 
 EVERYTHING = """
@@ -86,7 +100,9 @@ mode = "enforce"
 recipients = ["100/m", { limit = "250/h", mode = "shadow" }, { limit = "1/d", mode = "off" }]
 messages = "30/m"
 bytes = []
-parents = { recipients = ["1000/h"], messages = [], bytes = { limit = "1GB/d" } }
+outcomes = ["unknown-user 25/h", { limit = "complaints 0.1 %/day min 3", mode = "shadow" },
+    { limit = "bounced 9/d", mode = "off" }]
+parents = { recipients = ["1000/h"], messages = [], bytes = { limit = "1GB/d" }, outcomes = "reputation 9/w" }
 newcomer = [{ days = 0, factor = 0.5 }, { days = 2.5, factor = 1 }]
 trusted = { days = 5, factor = 2 }
 slowed = 0.2
@@ -96,12 +112,14 @@ over_limit = "mark X-Over-Limit: yes"
 paused = "reroute slow:[192.0.2.1]:25"
 locked = "discard"
 pause = [{ refused = "5/h" }, { refused = "9/d", for = "12h", mode = "shadow" },
-    { refused = "1/w", mode = "off" }]
+    { refused = "1/w", mode = "off" }, { outcome = "unknown-user 60/d", for = "6h" },
+    { outcome = "content 5%/2h min 7", mode = "shadow" }]
 [senders."login:News+x@old.example"]
 profile = "newsletter"
 recipients = ["5000/h"]
 messages = ["1/h"]
 bytes = ["1MB/h"]
+outcomes = ["unknown-user 500/h", { limit = "complaints 5/d", mode = "shadow" }]
 until = 2027-01-01
 why = "agreed"
 [texts.en]
@@ -131,25 +149,42 @@ timeout = "5s"
 argv = ["/bin/true", "-x"]
 ttl = "1m"
 timeout = "1s"
+[logs.mail]
+file = "/var/log/mail.log"
+counted = "all"
+time_zone = "Europe/Berlin"
+from_beginning = true
+silence = "30m"
+[logs.inst-2]
+journal = ["postfix@-.service", "exim4.service"]
+counted = "none"
+[reports]
+listen = ["unix:/run/penstock/lmtp.sock"]
+recipients = ["Bounces@Example.com", "fbl@example.com"]
+header = true
+[[replies]]
+name = "our partner"
+class = "throttled"
+phrases = ["slow down * please", "wait # seconds"]
+providers = ["partner.example"]
+codes = ["4", "x.7.1"]
+permanent = false
+[[replies]]
+name = "by code"
+class = "policy"
+codes = "550"
 """
-
-
-PLACES = {
-    "NAME": "school",
-    "KIND:NAME": "login:News+x@old.example",
-    "LANGUAGE": "en",
-    "LOGIN": "Bob@OLD.example",
-    "NETWORK": "192.0.2.0/24",
-}
 
 
 def tables_at(document: dict[str, Any], path: str) -> list[dict[str, Any]]:
     """The tables of EVERYTHING at a section's path."""
-    found: Any = document
+    found: list[Any] = [document]
     for part in path.split(".") if path else ():
         name = part.strip('"').removesuffix("[]")
-        found = found[PLACES.get(name, name)]
-    return [item for item in found if isinstance(item, dict)] if path.endswith("[]") else [found]
+        found = [inner for table in found for inner in (table.values() if name.isupper() else [table[name]])]
+    if path.endswith("[]"):
+        found = [item for items in found for item in items if isinstance(item, dict)]
+    return found
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.path or "top")
@@ -186,8 +221,14 @@ def test_everything_in_a_profile() -> None:
         Limit(Unit.RECIPIENTS, 100, 60),
         Limit(Unit.RECIPIENTS, 250, 3600, "shadow"),
         Limit(Unit.MESSAGES, 30, 60),
+        Limit(Unit.UNKNOWN_USER, 25, 3600),
+        Limit(Unit.COMPLAINTS, 3, 86400, "shadow", 0.001),
     )
-    assert school.parent_limits == (Limit(Unit.RECIPIENTS, 1000, 3600), Limit(Unit.BYTES, 1 << 20, 86400))
+    assert school.parent_limits == (
+        Limit(Unit.RECIPIENTS, 1000, 3600),
+        Limit(Unit.BYTES, 1 << 20, 86400),
+        Limit(Unit.REPUTATION, 9, 7 * 86400),
+    )
     assert school.newcomer == (Step(0, 0.5), Step(2.5, 1)) and school.trusted == (Step(5, 2),)
     assert (school.slowed, school.probation, school.probation_for) == (0.2, 0.5, 2 * 86400)
     assert str(school.over_limit) == "mark X-Over-Limit: yes"
@@ -196,6 +237,8 @@ def test_everything_in_a_profile() -> None:
     assert school.pauses == (
         PauseRule(Limit(Unit.REFUSED, 5, 3600), None),
         PauseRule(Limit(Unit.REFUSED, 9, 86400, "shadow"), 43200),
+        PauseRule(Limit(Unit.UNKNOWN_USER, 60, 86400), 6 * 3600),
+        PauseRule(Limit(Unit.CONTENT, 7, 7200, "shadow", 0.05), None),
     )
 
 
@@ -206,6 +249,8 @@ def test_everything_about_senders_and_directory() -> None:
         Limit(Unit.RECIPIENTS, 5000, 3600),
         Limit(Unit.MESSAGES, 1, 3600),
         Limit(Unit.BYTES, 1024, 3600),
+        Limit(Unit.UNKNOWN_USER, 500, 3600),
+        Limit(Unit.COMPLAINTS, 5, 86400, "shadow"),
     )
     expected = Override(key, "newsletter", limits, day(2027, 1, 1), why="agreed")
     assert settings.policy.overrides == {key: expected}
@@ -220,6 +265,25 @@ def test_everything_about_senders_and_directory() -> None:
     assert directory.command.argv == ("/bin/true", "-x")
 
 
+def test_everything_about_what_comes_back() -> None:
+    settings = parse(EVERYTHING, at=day(2026, 1, 1))
+    assert settings.logs == {
+        "mail": LogSource(Path("/var/log/mail.log"), (), "all", "Europe/Berlin", True, 1800),
+        "inst-2": LogSource(None, ("postfix@-.service", "exim4.service"), "none"),
+    }
+    address = Address(path="/run/penstock/lmtp.sock")
+    assert settings.reports == ReportSettings((address,), ("bounces@example.com", "fbl@example.com"), True)
+    own = settings.policy.replies[:2]
+    assert settings.policy.replies[2:] == own_rules()
+    assert [(rule.name, rule.reply_class, rule.codes, rule.permanent) for rule in own] == [
+        ("our partner", "throttled", ("4", "x.7.1"), False),
+        ("by code", "policy", ("550",), None),
+    ]
+    classify = Classifier(settings.policy.replies).classify
+    slow = classify("421 4.7.0 Slow down, I say, please", "", "mx.partner.example[192.0.2.1]:25")
+    assert slow == (ReplyClass.THROTTLED, False, "our partner")
+
+
 @pytest.mark.parametrize("file_mode", ["off", "shadow", "enforce"])
 @pytest.mark.parametrize("profile_mode", ["off", "shadow", "enforce"])
 @pytest.mark.parametrize("rule_mode", ["off", "shadow", "enforce"])
@@ -227,13 +291,15 @@ def test_the_weakest_mode_holds(file_mode: str, profile_mode: str, rule_mode: st
     profile = parse(
         f'mode = "{file_mode}"\n[profiles.personal]\nmode = "{profile_mode}"\nmessages = []\nbytes = []\n'
         f'recipients = {{ limit = "1/h", mode = "{rule_mode}" }}\n'
+        f'outcomes = {{ limit = "bounced 1/h", mode = "{rule_mode}" }}\n'
         f'parents = {{ messages = {{ limit = "1/h", mode = "{rule_mode}" }} }}\n'
-        f'pause = {{ refused = "1/h", mode = "{rule_mode}" }}\n'
+        f'pause = [{{ refused = "1/h", mode = "{rule_mode}" }},\n'
+        f'{{ outcome = "bounced 1/h", mode = "{rule_mode}" }}]\n'
     ).policy.profiles["personal"]
     order = ["off", "shadow", "enforce"]
     weakest = min((file_mode, profile_mode, rule_mode), key=order.index)
     rules = [*profile.limits, *profile.parent_limits, *(rule.limit for rule in profile.pauses)]
-    assert [rule.mode for rule in rules] == ([] if weakest == "off" else [weakest] * 3)
+    assert [rule.mode for rule in rules] == ([] if weakest == "off" else [weakest] * 5)
 
 
 def test_profiles_are_overridden_key_by_key() -> None:
@@ -296,6 +362,15 @@ amounts = st.integers(0, 10**6)
 windows = st.sampled_from(["s", "10s", "m", "15m", "h", "d", "w", "32d"])
 modes = st.sampled_from(["off", "shadow", "enforce"])
 limit_texts = st.builds("{}/{}".format, amounts, windows)
+outcome_texts = st.builds(
+    "{} {}/{}".format,
+    st.sampled_from(sorted(OUTCOMES)),
+    st.integers(1, 999) | st.builds("{:.6f} %".format, st.floats(1e-6, 100)),
+    windows,
+).map(lambda text: f"{text} min 3" if "%" in text else text)
+outcomes = st.lists(
+    outcome_texts | st.fixed_dictionaries({"limit": outcome_texts, "mode": modes}), max_size=4
+)
 limits = st.lists(limit_texts | st.fixed_dictionaries({"limit": limit_texts, "mode": modes}), max_size=4)
 actions = st.sampled_from(["pass", "mark X-A: b", "defer", "hold", "reject", "discard", "reroute slow:x"])
 profile_names = st.sampled_from(["personal", "relay", "script", "one", "two"])
@@ -305,11 +380,15 @@ profiles = st.fixed_dictionaries(
         "mode": modes,
         "recipients": limits,
         "messages": limits,
-        "parents": st.fixed_dictionaries({}, optional={"recipients": limits, "messages": limits}),
+        "outcomes": outcomes,
+        "parents": st.fixed_dictionaries({}, optional={"recipients": limits, "outcomes": outcomes}),
         "slowed": st.floats(0.001, 1),
         "over_limit": actions,
         "paused": actions,
-        "pause": st.lists(st.fixed_dictionaries({"refused": limit_texts}, optional={"mode": modes})),
+        "pause": st.lists(
+            st.fixed_dictionaries({"refused": limit_texts}, optional={"mode": modes})
+            | st.fixed_dictionaries({"outcome": outcome_texts}, optional={"mode": modes})
+        ),
     },
 )
 documents = st.fixed_dictionaries(
@@ -343,7 +422,9 @@ values = st.recursive(
     ),
     max_leaves=8,
 )
-tables = st.sampled_from(["listen", "names", "defaults", "profiles", "senders", "texts", "directory"])
+tables = st.sampled_from(
+    ["listen", "names", "defaults", "profiles", "senders", "texts", "directory", "logs", "reports", "replies"]
+)
 
 
 @given(st.dictionaries(tables | known, values, max_size=4))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.core.ledger import KEEP, MOST_ENTRIES, SLOT, Counter, Ledger
+from penstock.core.ledger import KEEP, MOST_ENTRIES, SLOT, Counter, Ledger, window_since
 
 T0 = 1_700_000_000
 DAY = 86400
@@ -309,6 +309,29 @@ def test_a_quiet_sender_stays_small() -> None:
             ledger.mail(T0 + day * DAY + hour * 3600, 2, 1)
     ledger.coarsen(T0 + 60 * DAY)
     assert len(ledger.pack()) <= 32 * 3 * 2 * 8
+
+
+@given(
+    st.integers(0, 40 * DAY),
+    st.lists(st.tuples(st.integers(-3 * DAY, 3 * DAY), st.integers(1, 5)), max_size=40),
+)
+def test_what_happened_before_a_moment_is_in_no_window_since_it(
+    age: int, counts: list[tuple[int, int]]
+) -> None:
+    """However the slots were merged; and what came a quarter of an hour (or 6 hours) later is in it."""
+    now = T0 + age
+    ledger = Ledger()
+    for shift, n in sorted(counts):
+        if T0 + shift <= now:
+            ledger.add(Counter.BOUNCED, T0 + shift, n)
+    ledger.coarsen(now)
+    window = window_since(T0, now)
+    found = ledger.total(Counter.BOUNCED, now, window) if window > 0 else 0
+    after = sum(n for shift, n in counts if 0 <= shift <= age)
+    surely = sum(n for shift, n in counts if 6 * 3600 <= shift <= age)
+    assert (surely if age <= 31 * DAY else 0) <= found <= after
+    if age < 1.5 * DAY:
+        assert found >= sum(n for shift, n in counts if 900 <= shift <= age)
 
 
 def test_order_of_arrival_does_not_matter() -> None:

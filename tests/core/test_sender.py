@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from penstock.core.decision import Refusal
 from penstock.core.ledger import Counter, Ledger
 from penstock.core.limits import Unit
 from penstock.core.policy import Entry, Override, Policy, Profile, Step, merged_limits, step_factor
-from penstock.core.sender import Sender, check, growth, plan
+from penstock.core.sender import Sender, block, check, growth, plan, reach
 from penstock.core.standing import Standing, State
 from support import T0, limits, policy_of
 
@@ -153,3 +154,99 @@ def test_what_is_not_wanted_is_not_refused() -> None:
     one.limits = limits("2/m")
     one.ledger.mail(int(T0), 5, 1)
     assert check(one, int(T0), 0, 0, 10) == []
+
+
+# --- limits on outcomes -----------------------------------------------------------------------
+
+
+def came_back(*texts: str, n: int = 0, counter: Counter = Counter.UNKNOWN_USER) -> Sender:
+    """A sender with these limits of whom ``n`` recipients came back just now."""
+    one = sender()
+    one.limits = limits(*texts)
+    one.ledger.add(counter, int(T0), n)
+    return one
+
+
+def test_a_limit_on_outcomes_is_reached_by_its_number_not_by_more() -> None:
+    for n, reached in ((24, []), (25, [(25, 25)]), (26, [(25, 26)])):
+        one = came_back("unknown-user 25/h", n=n)
+        assert [(x.allowed, x.used) for x in check(one, int(T0), 1, 1, 0)] == reached
+
+
+def test_reached_it_leaves_no_room_so_that_every_attempt_looks_again() -> None:
+    one = came_back("unknown-user 25/h", "100/h", n=25)
+    assert check(one, int(T0), 1, 1, 0)
+    assert (one.spare_recipients, one.spare_messages, one.spare_kib) == (-1, -1, -1)
+    assert not check(one, int(T0) + 3700, 1, 1, 0)
+    assert one.spare_recipients == 100
+
+
+def test_the_end_of_a_message_is_not_refused_for_outcomes_and_does_not_cover_them_up() -> None:
+    one = came_back("unknown-user 25/h", "100/h", n=25)
+    assert check(one, int(T0), 0, 0, 5) == []
+    assert one.spare_recipients == -1, "the next recipient must look"
+
+
+def test_a_limit_on_outcomes_in_shadow_mode_is_told_each_time() -> None:
+    one = came_back("shadow unknown-user 25/h", "100/h", n=25)
+    for _ in range(2):
+        assert [x.limit.mode for x in check(one, int(T0), 1, 1, 0)] == ["shadow"]
+        assert one.spare_recipients == -1
+
+
+def test_outcomes_and_flow_are_both_named() -> None:
+    one = came_back("unknown-user 25/h", "bounced 1/d", "2/h", n=25)
+    one.ledger.mail(int(T0), 2, 1)
+    assert [str(x.limit) for x in check(one, int(T0), 1, 0, 0)] == ["25/h", "2/h"]
+
+
+def test_only_its_own_outcome_reaches_a_limit() -> None:
+    one = came_back("complaints 3/d", n=100)
+    assert check(one, int(T0), 1, 1, 0) == []
+
+
+def test_the_factor_of_age_and_standing_leaves_outcomes_alone() -> None:
+    one = came_back("unknown-user 25/h", n=24)
+    one.factor = 0.1
+    assert check(one, int(T0), 1, 1, 0) == []
+    one.factor = 10.0
+    one.ledger.add(Counter.UNKNOWN_USER, int(T0), 1)
+    assert check(one, int(T0), 1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    "recipients, complaints, reached", [(0, 2, 0), (0, 3, 1), (4000, 3, 0), (4000, 4, 1)]
+)
+def test_a_share_holds_from_its_number_on(recipients: int, complaints: int, reached: bool) -> None:
+    one = came_back("complaints 0.1%/d min 3", n=complaints, counter=Counter.COMPLAINTS)
+    one.ledger.mail(int(T0) - 3600, recipients, 1)
+    assert bool(check(one, int(T0), 1, 1, 0)) == reached
+
+
+def test_a_shorter_window_sees_what_it_holds() -> None:
+    one = came_back("bounced 10%/d min 3", n=9, counter=Counter.BOUNCED)
+    one.ledger.mail(int(T0) - 7200, 1000, 1)
+    [limit] = one.limits
+    assert reach(one, limit, int(T0)) is None
+    found = reach(one, limit, int(T0), 3600)
+    assert found is not None and (found.used, found.allowed) == (9, 3)
+
+
+def test_a_block_by_outcomes_ends_when_enough_of_them_have_left_the_window() -> None:
+    one = came_back("unknown-user 25/5m", n=20)
+    one.ledger.add(Counter.UNKNOWN_USER, int(T0) + 100, 5)
+    now = int(T0) + 110
+    [excess] = check(one, now, 1, 1, 0)
+    block(one, excess, Refusal("AAAA-AAAA", one.key, "", "defer", False, now, now), now)
+    assert T0 + 300 < one.blocked_until <= T0 + 305
+    assert check(one, int(one.blocked_until) - 5, 1, 1, 0)
+    assert check(one, int(one.blocked_until), 1, 1, 0) == []
+
+
+def test_an_exception_for_outcomes_alone_lifts_no_other_limit() -> None:
+    """A newcomer whose list is old stays a newcomer."""
+    new = sender(first_seen=T0)
+    new.override = Override("login:a", limits=limits("unknown-user 100/h"))
+    plan(new, POLICY, LONG_AGO, T0)
+    assert new.factor == 0.1
+    assert [f"{limit.unit} {limit}" for limit in new.limits] == ["recipients 100/h", "unknown-user 100/h"]

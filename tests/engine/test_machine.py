@@ -3,7 +3,8 @@
 What must hold whatever happens: no window ever holds more than its limit allows, a refusal
 consumes nothing, a repeated question gets its answer again and counts nothing, a message that
 ended counts exactly its accepted recipients, a dead one counts nothing, and the log of counts
-says what the ledgers say.
+says what the ledgers say. Outcomes come in at any time, also late: while a limit on them is reached
+nothing new passes, and what died in the queue is given back once.
 """
 
 from __future__ import annotations
@@ -15,16 +16,26 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from penstock.core.flight import ASKS_END
+from penstock.core.events import Accepted, Bounced, Died, Message, Reported
+from penstock.core.flight import ASKS_END, CRASHES_WITHIN
 from penstock.core.ledger import KEEP, Counter
+from penstock.core.limits import FLOW
 from penstock.core.policy import Action, Entry, PauseRule, Policy, Profile, Verb
 from penstock.core.sender import Sender
 from support import ALICE, Smtpd, World, limits, policy_of
 
 BOB = "login:bob@example.com"
 KEYS = (ALICE, BOB, "ip:192.0.2.7", "customer:1")
-OWN = ("5/m", "8/10m", "messages 4/m", "bytes 40KB/10m", "shadow 6/h")
-PARENT = ("6/m", "9/10m")
+OWN = (
+    "5/m",
+    "8/10m",
+    "messages 4/m",
+    "bytes 40KB/10m",
+    "shadow 6/h",
+    "bounced 4/10m",
+    "complaints 50%/h min 2",
+)
+PARENT = ("6/m", "9/10m", "bounced 5/10m", "bytes 60KB/10m", "shadow bounced 2/h")
 COUNTED = (Counter.RECIPIENTS, Counter.MESSAGES, Counter.KIB)
 recipients = st.integers(0, 11).map("r{}@example.net".format)
 
@@ -39,6 +50,8 @@ class Mail:
     closed: bool = False
     ended: int = 0
     kib: int = 0
+    queue_id: str = ""
+    ended_at: float = 0.0
 
 
 class Traffic(RuleBasedStateMachine):
@@ -49,13 +62,30 @@ class Traffic(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         own, parent = limits(*OWN), limits(*PARENT)
-        pauses = (PauseRule(limits("refused 25/h")[0], 120),)
+        pauses = (
+            PauseRule(limits("refused 25/h")[0], 120),
+            PauseRule(limits("bounced 9/h")[0], 200),
+            PauseRule(limits("shadow complaints 1/h")[0], None),
+        )
         rules: Policy = policy_of(Profile("plain", own, parent, over_limit=self.over_limit, pauses=pauses))
-        self.world = World(rules, {ALICE: Entry("1"), BOB: Entry("1")})
+        self.world = World(rules, dict.fromkeys((ALICE, BOB, "uid:33"), Entry("1")))
         self.smtpds = [self.world.smtpd(login) for login in ("alice@example.com", "bob@example.com", "")]
         self.mails = [Mail(key) for key in KEYS[:3]]
         self.all = list(self.mails)
         self.asked = [self.world.at] * 3
+        self.local: list[tuple[int, int]] = []
+
+    def reached(self, owner: str) -> bool:
+        """A limit on outcomes of the sender or its customer is reached: what the ledgers say, by hand."""
+        ledgers = [(self.world.sender(owner).ledger, 4)]
+        if owner in (ALICE, BOB):
+            ledgers.append((self.world.sender("customer:1").ledger, 5))
+        now = int(self.world.at)
+        complaints = ledgers[0][0].total(Counter.COMPLAINTS, now, 3600)
+        share = max(2, ledgers[0][0].total(Counter.RECIPIENTS, now, 3600) / 2)
+        return complaints >= share or any(
+            ledger.total(Counter.BOUNCED, now, 600) >= most for ledger, most in ledgers
+        )
 
     def totals(self) -> list[int]:
         return [self.world.total(counter, key) for key in KEYS for counter in COUNTED]
@@ -65,7 +95,7 @@ class Traffic(RuleBasedStateMachine):
         sender: Sender | None = self.world.sender(self.mails[self.smtpds.index(smtpd)].owner)
         while sender is not None:
             for limit in limits(*(PARENT if sender.kind == "customer" else OWN)):
-                if limit.mode == "enforce":
+                if limit.mode == "enforce" and limit.unit in FLOW:
                     used = sender.ledger.total(limit.unit.counter, int(self.world.at), limit.window)
                     assert used <= limit.amount, (sender.key, str(limit), used)
             sender = sender.parent
@@ -79,8 +109,10 @@ class Traffic(RuleBasedStateMachine):
         self.asked[i] = self.world.at
         flight = self.world.engine.flights.get(f"{smtpd.host} {smtpd.instance}")
         came_back = flight is not None and not flight.live
+        new, reached = address not in mail.accepted or came_back, self.reached(mail.owner)
         decision = smtpd.ask("RCPT", address)
         if decision.verb is Verb.PASS:
+            assert not (new and reached), "nothing new passes while a limit on outcomes is reached"
             mail.accepted.add(address)
             mail.refused.discard(address)
             if self.totals() != before:
@@ -126,9 +158,10 @@ class Traffic(RuleBasedStateMachine):
         smtpd, mail = self.smtpds[i], self.mails[i]
         accepted = max(1, len(mail.accepted) - fewer)
         if not mail.closed and mail.accepted:
+            smtpd.queue_id = mail.queue_id = f"4X{len(self.all) % 3}"
             verb = smtpd.end(accepted, kib * 1024)
             if verb is Verb.PASS:
-                mail.ended, mail.kib = accepted, kib
+                mail.ended, mail.kib, mail.ended_at = accepted, kib, self.world.at
                 self.within_limits(smtpd)
             assert smtpd.end(accepted, kib * 1024) is verb or verb is not Verb.PASS
             mail.closed = True
@@ -140,6 +173,46 @@ class Traffic(RuleBasedStateMachine):
         self.smtpds[i].mail()
         self.mails[i] = Mail(KEYS[i])
         self.all.append(self.mails[i])
+
+    def message(self, i: int) -> Message:
+        kind, _, name = KEYS[i].partition(":")
+        found = Message(self.world.at, "mx1", "")
+        found.kind, found.name = kind, name
+        return found
+
+    @rule(i=st.integers(0, 2), n=st.integers(1, 5), late=st.sampled_from([0, 0, 0, 3, 500, 40_000]))
+    def bounce(self, i: int, n: int, late: int) -> None:
+        for _ in range(n):
+            at = self.world.at - late
+            self.world.engine.observe(Bounced(at, self.message(i), "r@example.net", "", "", "550 no"))
+
+    @rule(i=st.integers(0, 1))
+    def complain(self, i: int) -> None:
+        self.world.engine.observe(Reported(self.world.at, KEYS[i], "r@example.net", "", "", "abuse"))
+
+    @rule(recipients=st.integers(0, 3), kib=st.sampled_from([0, 7, 30]))
+    def submit(self, recipients: int, kib: int) -> None:
+        """Local mail, which the gate never sees, takes room from the customer's logins."""
+        local = self.message(0)
+        local.kind, local.name, local.recipients, local.size = "uid", "33", recipients, kib * 1024
+        customer = self.world.sender("customer:1")
+        used = customer.ledger.total(Counter.KIB, int(self.world.at), 600)
+        if used + kib <= 60 and customer.ledger.total(Counter.RECIPIENTS, int(self.world.at), 600) < 5:
+            self.world.engine.observe(Accepted(self.world.at, local))
+            self.local.append((recipients, kib))
+
+    @rule(queue=st.integers(0, 2), times=st.integers(1, 2))
+    def die(self, queue: int, times: int) -> None:
+        """The MTA refuses the latest message of that queue id after all, and the log may say so twice."""
+        dead = self.message(0)
+        dead.queue_id = f"4X{queue}"
+        for _ in range(times):
+            self.world.engine.observe(Died(self.world.at, dead, "milter-reject"))
+        for mail in reversed(self.all):
+            if mail.queue_id == dead.queue_id and mail.ended_at:
+                if int(self.world.at) - int(mail.ended_at) <= CRASHES_WITHIN - 1:
+                    mail.ended = mail.kib = 0
+                break
 
     @rule(i=st.integers(0, 2))
     def data(self, i: int) -> None:
@@ -183,6 +256,13 @@ class Traffic(RuleBasedStateMachine):
         for key in KEYS:
             mine = [m for m in landed if m.owner == key or (key == "customer:1" and m.owner in (ALICE, BOB))]
             real = [sum(m.ended for m in mine), len(mine), sum(m.kib for m in mine)]
+            if key == "customer:1":
+                submitted = [
+                    sum(n for n, _ in self.local),
+                    len(self.local),
+                    sum(kib for _, kib in self.local),
+                ]
+                real = [one + other for one, other in zip(real, submitted, strict=True)]
             assert [self.world.total(c, key, KEEP) for c in COUNTED] == real, key
             assert [self.world.counts.net(key, c) for c in COUNTED] == real, key
         for _, old, new in self.world.records.standings:

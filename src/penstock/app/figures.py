@@ -7,6 +7,7 @@ from typing import Any
 
 from penstock import __version__
 from penstock.app.node import Node
+from penstock.app.watching import Watched
 from penstock.core import explain
 
 
@@ -21,6 +22,7 @@ def degraded(node: Node) -> list[str]:
         found.append(f"records are not written since {explain.when(node.records.degraded_since)}")
     if node.sent.problem:
         found.append(node.sent.problem)
+    found += [problem for watched in node.logs for problem in watched.problems()]
     return found + [f"no traffic on {name} for {seconds:.0f} s" for name, seconds in node.silent()]
 
 
@@ -63,4 +65,38 @@ def status(node: Node) -> dict[str, Any]:
             }
             for name, traffic in node.traffic.items()
         ],
+        "logs": [_log(watched) for watched in node.logs],
+        "reports": _reports(node),
+    }
+
+
+def _log(watched: Watched) -> dict[str, Any]:
+    """A log that is followed."""
+    follower, reader = watched.follower, watched.feed.reader
+    return {
+        "name": watched.name,
+        "lines": follower.lines,
+        "understood": reader.understood,
+        "ignored": reader.ignored,
+        "foreign": reader.foreign,
+        "unknown": dict(reader.unknown.most_common(10)),
+        "samples": dict(list(reader.samples.items())[:10]),
+        "messages_open": len(watched.feed.join),
+        "lag_seconds": round(follower.lag_seconds, 1),
+        "bytes_behind": follower.source.bytes_behind,
+        "silent_for": round(watched.silent_for, 1),
+    }
+
+
+def _reports(node: Node) -> dict[str, Any] | None:
+    """The intake of reports, when there is one."""
+    if node.reports is None or node.intake is None:
+        return None
+    figures = node.reports.figures
+    return {
+        "received": figures.received,
+        "kept": figures.kept,
+        "refused": figures.refused,
+        "bounces": node.intake.bounces,
+        "complaints": node.intake.complaints,
     }

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from penstock import __version__
 from penstock.app.node import Node
+from penstock.app.watching import Watched
 from penstock.servers.http import Sample
 from penstock.servers.policy import Traffic
 
@@ -81,7 +82,30 @@ def _directory(figure: str) -> Callable[[Node], Values]:
     return read
 
 
+def _log(read: Callable[[Watched], float]) -> Callable[[Node], Values]:
+    """A figure of every log that is followed."""
+    return lambda node: [((watched.name,), read(watched)) for watched in node.logs]
+
+
+def _unknown_lines(node: Node) -> Values:
+    return [
+        ((watched.name, daemon), n)
+        for watched in node.logs
+        for daemon, n in watched.feed.reader.unknown.items()
+    ]
+
+
+def _reports(node: Node) -> Values:
+    if node.reports is None or node.intake is None:
+        return []
+    figures, intake = node.reports.figures, node.intake
+    counted = {"received": figures.received, "kept": figures.kept, "refused": figures.refused}
+    counted |= {"bounces": intake.bounces, "complaints": intake.complaints, "repeated": intake.repeated}
+    return [((name,), n) for name, n in counted.items()]
+
+
 _LISTENER = ("listener",)
+_LOG = ("log",)
 _SOURCE = ("source",)
 
 METRICS: Final = (
@@ -116,4 +140,32 @@ METRICS: Final = (
     Figure("directory_hits", "counter", "Directory: answered from memory", _SOURCE, _directory("hits")),
     Figure("directory_misses", "counter", "Directory: not in memory yet", _SOURCE, _directory("misses")),
     Figure("directory_errors", "counter", "Directory: look-ups that failed", _SOURCE, _directory("errors")),
+    Figure("log_lines", "counter", "Lines of followed logs", _LOG, _log(lambda w: w.follower.lines)),
+    Figure("log_lines_unknown", "counter", "Lines that nobody could read", ("log", "daemon"), _unknown_lines),
+    Figure(
+        "log_faults", "counter", "Slices of a log that failed inside", _LOG, _log(lambda w: w.follower.faults)
+    ),
+    Figure(
+        "log_lag_seconds",
+        "gauge",
+        "Age of the newest line read, while others wait behind it",
+        _LOG,
+        _log(lambda w: w.follower.lag_seconds),
+    ),
+    Figure(
+        "log_bytes_behind",
+        "gauge",
+        "Bytes of a log not yet read",
+        _LOG,
+        _log(lambda w: w.follower.source.bytes_behind),
+    ),
+    Figure("log_silence_seconds", "gauge", "Seconds since the last line", _LOG, _log(lambda w: w.silent_for)),
+    Figure(
+        "log_messages_open",
+        "gauge",
+        "Messages of a log that are not finished",
+        _LOG,
+        _log(lambda w: len(w.feed.join)),
+    ),
+    Figure("reports", "counter", "Reports by mail, by what became of them", ("result",), _reports),
 )

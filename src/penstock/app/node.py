@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from penstock.app.state import StateFolder
 from penstock.config import Settings
@@ -15,12 +16,17 @@ from penstock.stores.records import RecordStore
 from penstock.stores.recovery import Recovery
 from penstock.stores.sent import SentIndex
 
+if TYPE_CHECKING:
+    from penstock.app.intake import Intake
+    from penstock.app.watching import Watched
+    from penstock.servers.reports import ReportServer
+
 
 class Node:
     """One node. ``clock`` gives seconds since the epoch (a faster one in the demonstration).
 
-    ``traffic``: figures of each policy listener by its address. ``loaded_at``: when the policy
-    in force was read.
+    ``traffic``: figures of each policy listener by its address. ``logs``: those that are followed.
+    ``loaded_at``: when the policy in force was read.
     """
 
     state: StateFolder
@@ -38,6 +44,9 @@ class Node:
         self.started_at: float = clock()
         self.loaded_at = self.started_at
         self.traffic: dict[str, Traffic] = {}
+        self.logs: list[Watched] = []
+        self.reports: ReportServer | None = None
+        self.intake: Intake | None = None
 
     def silent(self) -> list[tuple[str, float]]:
         """Listeners without a question for longer than the policy allows: (name, seconds)."""

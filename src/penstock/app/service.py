@@ -14,12 +14,12 @@ from typing import Any
 
 import structlog
 
-from penstock.app import figures, listeners, metrics
+from penstock.app import figures, listeners, metrics, parts
 from penstock.app.listeners import ListenError
 from penstock.app.node import Node
+from penstock.app.returns import Returns
 from penstock.app.state import InUse, StateFolder
 from penstock.config import ConfigError, Settings, default_path, load
-from penstock.directory import Chain, Database, Keeping, Program, open_directory
 from penstock.engine import MOST_REFUSALS, Engine
 from penstock.servers import systemd
 from penstock.servers.control import Arguments, CommandError, ControlServer
@@ -54,6 +54,7 @@ class Service(Node):
     """A node that runs."""
 
     control: ControlServer
+    _returns: Returns
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         super().__init__(settings, clock)
@@ -79,7 +80,7 @@ class Service(Node):
         self.records = RecordStore(sqlite_url(settings.state / "records.db"))
         remembered = self.records.start(loop, now)
         self.counts = CountLog(settings.state, self.recovery)
-        self.directory = _directory(settings)
+        self.directory = parts.directory(settings)
         self.sent = SentIndex(settings.state / "sent.db", self.clock)
         self.engine = Engine(
             settings.policy, self.directory, self.records, self.counts, remembered, self.sent, now
@@ -92,6 +93,8 @@ class Service(Node):
         for address, sock in sockets:
             keeper = self._keeper(listeners.name_of(address, sock))
             self._servers.append(await listeners.serve(sock, keeper.connection))
+        self._returns = Returns(self)
+        await self._returns.open()
         self._open_http()
         for chore in (
             self._sweep(),
@@ -152,6 +155,7 @@ class Service(Node):
         if self._http is not None:
             await self._http.close()
         await self.control.close()
+        await self._returns.close()
         self.engine.refusals.save(MOST_REFUSALS, math.inf)
         self.directory.close()
         await self.counts.close()
@@ -245,15 +249,6 @@ class Service(Node):
         while interval:
             systemd.notify("WATCHDOG=1")
             await asyncio.sleep(interval)
-
-
-def _directory(settings: Settings) -> Chain:
-    """The directory from its settings."""
-    wanted = settings.directory
-    sql, command = wanted.sql, wanted.command
-    database = Database(sql.url, sql.query, sql.timeout, Keeping(ttl=sql.ttl)) if sql else None
-    program = Program(command.argv, command.timeout, Keeping(ttl=command.ttl)) if command else None
-    return open_directory(entries=wanted.logins, networks=wanted.networks, database=database, program=program)
 
 
 def _calm_garbage_collector() -> None:

@@ -20,11 +20,13 @@ COMMANDS: Final = {
     "senders": "penstock.cli.senders:senders",
     "show": "penstock.cli.show:show",
     "explain": "penstock.cli.explain:explain",
+    "classify": "penstock.cli.classify:classify",
     "pause": "penstock.cli.standing:pause",
     "slow": "penstock.cli.standing:slow",
     "lock": "penstock.cli.standing:lock",
     "resume": "penstock.cli.standing:resume",
     "limit": "penstock.cli.limit:limit",
+    "report": "penstock.cli.report:report",
     "reference": "penstock.cli.reference:reference",
 }
 """Command → where it is, in the order of the help."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from penstock.config import keys, watch
 from penstock.config.replies import own_rules, reply_rules
-from penstock.config.report import Spot, meant
+from penstock.config.report import ConfigError, Spot, meant
 from penstock.config.rules import check_newcomer, under, unit_limits
 from penstock.config.scalars import LANGUAGE, REALM
 from penstock.config.settings import (
@@ -18,6 +18,7 @@ from penstock.config.settings import (
     CommandSource,
     DirectorySettings,
     Listen,
+    ReportSettings,
     Settings,
     SqlSource,
 )
@@ -61,7 +62,7 @@ def build(file: Document, document: Document, spot: Spot, at: float) -> Settings
         mode=mode,
         directory=_directory(document["directory"], spot.key("directory"), naming, profiles),
         logs=watch.logs(document["logs"], spot.key("logs")),
-        reports=watch.reports(document["reports"], spot.key("reports")),
+        reports=_reports(document["reports"], spot.key("reports")),
         document=document,
     )
 
@@ -103,10 +104,20 @@ def _check_reach(address: Address, spot: Spot) -> None:
         spot.warn(f'"{address}": strangers may reach it, and it asks nobody for a password')
 
 
+def _reports(value: object, spot: Spot) -> ReportSettings:
+    reports = watch.reports(value, spot)
+    for address in reports.listen:
+        _check_reach(address, spot.key(watch.LISTEN.name))
+    return reports
+
+
 def _replies(value: object, spot: Spot) -> tuple[Rule, ...]:
     """The operator's rules, then the built-in ones."""
-    written = watch.check_replies(value, spot)
-    return (() if spot.report.problems else reply_rules({"replies": written})) + own_rules()
+    try:
+        return reply_rules({"replies": value}) + own_rules()
+    except ConfigError as wrong:
+        spot.report.problems.extend(wrong.problems)
+        return own_rules()
 
 
 # --- names ------------------------------------------------------------------------------------
@@ -234,7 +245,7 @@ def _override(
     _check_profile(profile or "", table.spot(keys.SENDER_PROFILE), profiles)
     limits = unit_limits(table, keys.SENDER_LIMITS)
     if not any(table.has(one) for one in (keys.SENDER_PROFILE, *keys.SENDER_LIMITS)):
-        spot.wrong("says nothing: give a profile, recipients, messages or bytes")
+        spot.wrong("says nothing: give a profile, recipients, messages, bytes or outcomes")
     until = table.get(keys.UNTIL)
     if until is not None and until <= at:
         table.spot(keys.UNTIL).warn("the exception has ended: it no longer holds and may be removed")

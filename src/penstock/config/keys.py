@@ -177,7 +177,7 @@ SENDER_LIMITS = (
     Key("recipients", exception_of(Unit.RECIPIENTS), "Replaces the profile's limits on recipients."),
     Key("messages", exception_of(Unit.MESSAGES), "Replaces the profile's limits on messages."),
     Key("bytes", exception_of(Unit.BYTES), "Replaces the profile's limits on bytes."),
-    Key("outcomes", rules.OUTCOME_LIMITS, "Replaces the profile's limits on the outcomes that it names."),
+    Key("outcomes", rules.OUTCOME_EXCEPTIONS, "Replaces the profile's limits on the outcomes that it names."),
 )
 UNTIL = Key("until", MOMENT, "The exception ends then: a date means its first moment. Without it, never.")
 WHY = Key("why", TEXT, "For the next operator.")

@@ -137,6 +137,23 @@ OUTCOME_LIMITS: Kind[tuple[Limit, ...]] = Kind(
     ),
     (),
 )
+
+
+def _outcome_exception(value: object, spot: Spot) -> tuple[Limit, ...]:
+    before = len(spot.report.problems)
+    found = OUTCOME_LIMITS.read(value, spot)
+    units = {limit.unit for limit in found if limit.mode != "off"}
+    lost = next((limit.unit for limit in found if limit.unit not in units), None)
+    if len(spot.report.problems) == before and (lost is not None or not found):
+        raise BadValue(
+            f"{shown(value)}: leaves nothing in place of the profile's limit; "
+            f'write a high one to lift it, for example "{lost or Unit.UNKNOWN_USER} 100000/h"'
+        )
+    return found
+
+
+OUTCOME_EXCEPTIONS: Kind[tuple[Limit, ...]] = Kind(OUTCOME_LIMITS.words, _outcome_exception, ())
+"""Limits that replace a profile's: for each outcome that is named there must be one."""
 OUTCOME_LIMITS_KEY = Key(
     "outcomes",
     OUTCOME_LIMITS,
@@ -224,7 +241,7 @@ PAUSE_SECTION = Section(
 def _pause(value: object, spot: Spot) -> PauseRule:
     table = Table(value, spot, PAUSE_SECTION)
     if isinstance(value, dict) and table.has(REFUSED) == table.has(OUTCOME):
-        spot.wrong('a pause rule has either "refused" or "outcome"')
+        spot.wrong('must have either "refused" or "outcome"')
     limit = table.get(OUTCOME if table.has(OUTCOME) else REFUSED)
     lasts = table.get(FOR) if table.has(FOR) else None
     return PauseRule(replace(limit, mode=table.get(_MODE)), lasts)

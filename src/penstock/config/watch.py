@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zoneinfo
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,14 +12,17 @@ from penstock.config.settings import LogSource, ReportSettings
 from penstock.config.table import Key, Kind, Section, Table, as_table
 from penstock.config.toml import shown
 from penstock.core.replies import ReplyClass
+from penstock.zones import zone_of
 
 _SOURCE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 _LONGEST_PHRASE = 200
 
 
-def _strings(words: str) -> Kind[tuple[str, ...]]:
+def _strings(words: str, least: int = 0) -> Kind[tuple[str, ...]]:
     def read(value: object, spot: Spot) -> tuple[str, ...]:
         items = value if isinstance(value, list) else [value]
+        if len(items) < least:
+            raise BadValue(f"{shown(value)}: must name at least {least}")
         return tuple(_text(item) for item in items)
 
     return Kind(words, read, ())
@@ -29,7 +31,7 @@ def _strings(words: str) -> Kind[tuple[str, ...]]:
 def _text(value: object) -> str:
     text = string(value).strip()
     if not text or len(text) > _LONGEST_PHRASE:
-        raise BadValue(f"{shown(value)}: between 1 and {_LONGEST_PHRASE} characters")
+        raise BadValue(f"{shown(value)}: must have 1 to {_LONGEST_PHRASE} characters")
     return text
 
 
@@ -42,17 +44,16 @@ def _file(value: object, spot: Spot) -> Path | None:
 
 def _counted(value: object, spot: Spot) -> str:
     if value not in ("local", "all", "none"):
-        raise BadValue(f'{shown(value)}: "local", "all" or "none"')
+        raise BadValue(f'{shown(value)}: must be "local", "all" or "none"')
     return str(value)
 
 
 def _zone(value: object, spot: Spot) -> str:
     name = string(value)
-    if name:
-        try:
-            zoneinfo.ZoneInfo(name)
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-            raise BadValue(f'{shown(value)}: not a time zone such as "Europe/Berlin"') from None
+    try:
+        zone_of(name)
+    except ValueError as wrong:
+        raise BadValue(str(wrong)) from None
     return name
 
 
@@ -64,7 +65,7 @@ FILE = Key(
 )
 JOURNAL = Key(
     "journal",
-    _strings('list of systemd units, such as `"postfix@-.service"`'),
+    _strings('list of systemd units, such as `"postfix@-.service"`', 1),
     "Instead of a file: units whose messages are read from the journal.",
 )
 COUNTED = Key(
@@ -107,7 +108,7 @@ REPORTS = Section(
 
 def _class(value: object, spot: Spot) -> str:
     if value not in tuple(ReplyClass):
-        raise BadValue(f"{shown(value)}: one of {', '.join(ReplyClass)}")
+        raise BadValue(f"{shown(value)}: must be one of {', '.join(ReplyClass)}")
     return str(value)
 
 
@@ -119,7 +120,11 @@ PHRASES = Key(
     "Words of the reply; case and spacing do not matter, `*` is any text, `#` any number.",
 )
 PROVIDERS = Key("providers", _strings("list of domains"), "Only for hosts in these domains.")
-CODES = Key("codes", _strings('list of codes, such as `"550"`, `"5.7."`'), "Only with a code that begins so.")
+CODES = Key(
+    "codes",
+    _strings('list of codes, such as `"550"`, `"5.7"`, `"x.7.1"`'),
+    "Only with a code that begins so.",
+)
 PERMANENT = Key("permanent", BOOL, "Whether it is for good. Otherwise the reply's own code tells (5xx).")
 REPLY = Section(
     "replies[]",
@@ -131,14 +136,18 @@ REPLY = Section(
 def logs(value: object, spot: Spot) -> dict[str, LogSource]:
     """The logs to follow, by name."""
     found: dict[str, LogSource] = {}
+    read: dict[object, str] = {}
     for name, written in as_table(value, spot).items():
         here = spot.key(name)
         if not _SOURCE_NAME.fullmatch(name):
-            here.wrong("a name is made of small letters, digits, - and _, and begins with a letter")
+            here.wrong("a name is up to 32 small letters, digits, '-' and '_', and begins with a letter")
         table = Table(written, here, LOG)
         if isinstance(written, dict) and table.has(FILE) == table.has(JOURNAL):
-            here.wrong('a log is either a "file" or a "journal"')
+            here.wrong('must have either "file" or "journal"')
         found[name] = _log(table)
+        for what in (found[name].file, *found[name].journal):
+            if what is not None and read.setdefault(what, name) != name:
+                here.wrong(f"{shown(str(what))}: is read as logs.{read[what]} already, and would count twice")
     return found
 
 
@@ -159,14 +168,14 @@ def reports(value: object, spot: Spot) -> ReportSettings:
     recipients = tuple(address.lower() for address in table.get(RECIPIENTS))
     for address in recipients:
         if "@" not in address:
-            table.spot(RECIPIENTS).wrong(f"{shown(address)}: not a mail address")
+            table.spot(RECIPIENTS).wrong(f'{shown(address)}: must be a mail address such as "bounces@example.com"')
     return ReportSettings(table.get(LISTEN), recipients, table.get(HEADER))
 
 
 def check_replies(value: object, spot: Spot) -> list[Mapping[str, object]]:
     """The operator's rules for replies, each checked; what is wrong is reported."""
     if not isinstance(value, list):
-        spot.wrong("write rules as [[replies]]")
+        spot.wrong("must be a list of tables, each written as [[replies]]")
         return []
     found: list[Mapping[str, object]] = []
     for i, written in enumerate(value):
@@ -175,7 +184,7 @@ def check_replies(value: object, spot: Spot) -> list[Mapping[str, object]]:
         for key in REPLY.keys:
             table.get(key)
         if isinstance(written, dict):
-            if not any(table.has(key) for key in (PHRASES, CODES)):
-                here.wrong('a rule needs "phrases" or "codes"')
+            if not any(written.get(key.name) for key in (PHRASES, CODES)):
+                here.wrong('must have "phrases" or "codes"')
             found.append(written)
     return found

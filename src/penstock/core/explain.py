@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from penstock.core.decision import Refusal
+from penstock.core.ledger import Counter
 from penstock.core.limits import OUTCOMES, Unit
 from penstock.core.policy import Policy
 from penstock.core.sender import Excess, Sender, growth
@@ -21,7 +22,6 @@ _VERBS = {
     "reroute": "rerouted",
     "mark": "marked",
     "pass": "passed",
-    "pause": "refused (the sender paused)",
 }
 
 
@@ -49,6 +49,8 @@ def figures(
         "used": excess.used,
         "profile": sender.profile.name,
     }
+    if excess.limit.share:
+        found["recipients"] = sender.ledger.total(Counter.RECIPIENTS, int(at), excess.limit.window)
     if sender.override is not None and excess.limit in sender.override.limits:
         found["override"] = 1
     return found | ({"because": why} if why else {})
@@ -60,11 +62,12 @@ def cause(refusal: Refusal) -> str:
     if "limit" not in f:
         until = f", until {when(float(f['until']))}" if "until" in f else ""
         return f"it is {f['state']} since {when(float(f['since']))} by {f['by']}{until}: {f['why']}"
-    if f["unit"] in OUTCOMES:
-        share = f" ({f['used']} reach the limit {f['limit']})"
-        return f"{came_back(str(f['unit']), int(f['used']), int(f['window']))}{share}"
-    because = f", {f['because']}" if "because" in f else ""
     kind = "the exception for this sender" if f.get("override") else f"profile {f['profile']}"
+    if f["unit"] in OUTCOMES:
+        of = f" of {f['recipients']} recipients" if "recipients" in f else ""
+        what = came_back(str(f["unit"]), int(f["used"]), int(f["window"]))
+        return f"{what}; {kind} stops at {f['allowed']}{of} ({f['limit']})"
+    because = f", {f['because']}" if "because" in f else ""
     used, allowed = (f"{n} KiB" if f["unit"] == "bytes" else f"{n}" for n in (f["used"], f["allowed"]))
     unit = "" if f["unit"] == "bytes" else f" {f['unit']}"
     what = f"{used} recipients were refused" if f["unit"] == Unit.REFUSED else f"it had sent {used}{unit}"
@@ -86,7 +89,8 @@ def pause_reason(excess: Excess) -> str:
     limit = excess.limit
     if limit.unit is Unit.REFUSED:
         return f"{excess.used} recipients were refused within {window(limit.window)}"
-    return f"{came_back(str(limit.unit), excess.used, limit.window)} (limit {limit})"
+    what = came_back(str(limit.unit), excess.used, limit.window)
+    return f"{what}; the rule pauses at {excess.allowed} ({limit})"
 
 
 def refusal_sentence(refusal: Refusal) -> str:
@@ -100,6 +104,8 @@ def refusal_sentence(refusal: Refusal) -> str:
     times = f"at {when(refusal.first_at)}"
     if refusal.last_at - refusal.first_at >= 1:
         times = f"between {when(refusal.first_at)} and {when(refusal.last_at)}"
+    if refusal.verb == "pause":
+        return f"{refusal.sender} would have been paused {times}: {cause(refusal)}."
     people = "recipient" if refusal.recipients == 1 else "recipients"
     return f"{refusal.recipients} {people} of {refusal.sender} {done} {times}: {cause(refusal)}."
 

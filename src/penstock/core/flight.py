@@ -36,6 +36,9 @@ MOST_ORPHANS = 20_000
 MOST_LANDED = 10_000
 """Committed messages remembered by queue id: a header check or a milter may refuse them yet."""
 
+CRASHES_WITHIN = 600.0
+"""Seconds between the end of a message and the MTA's word that it refused it (milters have 300 s)."""
+
 MOST_RECIPIENTS = 50_000
 
 
@@ -149,13 +152,20 @@ class Flights:
     def land(self, queue_id: str, flight: Flight) -> None:
         """The message is committed and lies in the MTA's queue under that id."""
         landed = self._landed
+        landed.pop(queue_id, None)
         if len(landed) >= MOST_LANDED:
             del landed[next(iter(landed))]
         landed[queue_id] = flight
 
-    def crash(self, queue_id: str) -> Flight | None:
-        """The committed message of that queue id, handed over once."""
-        return self._landed.pop(queue_id, None)
+    def crash(self, queue_id: str, at: float) -> Flight | None:
+        """The message of that queue id that was committed just before or after ``at``, handed over once.
+
+        Short queue ids recur: what is told of an earlier message says nothing about this one.
+        """
+        found = self._landed.get(queue_id)
+        if found is None or abs(at - found.landed_at) > CRASHES_WITHIN:
+            return None
+        return self._landed.pop(queue_id)
 
     def orphan(self, channel: Channel) -> None:
         """The connection is closed: its messages are kept a while, Postfix may ask again on another."""
@@ -171,6 +181,8 @@ class Flights:
                 yield flight
 
     def forget_before(self, at: float) -> None:
-        """Drop messages of closed connections that were last asked about before ``at``."""
+        """Drop messages of closed connections, and landed ones, that were last asked about before ``at``."""
         while self._orphans and self._orphans[0].last_at < at:
             self._by_key.pop(self._orphans.popleft().key, None)
+        while self._landed and self._landed[first := next(iter(self._landed))].landed_at < at:
+            del self._landed[first]

@@ -35,6 +35,7 @@ _COUNTER_BITS = 5
 _MOST = (1 << _COUNT_BITS) - 1
 _SLOT_SHIFT = _COUNT_BITS + _COUNTER_BITS
 _LAST_SLOT = (1 << (64 - _SLOT_SHIFT)) - 1
+LAST_SECOND = _LAST_SLOT * SLOT
 """In the year 2055."""
 
 
@@ -140,7 +141,7 @@ class Ledger:
             if found >> _COUNTER_BITS < slot:
                 break
             i -= 1
-        if n > 0 and slot <= _LAST_SLOT:
+        if n > 0 and 0 <= slot <= _LAST_SLOT:
             entries.insert(i + 1, key << _COUNT_BITS | min(n, _MOST))
             if len(entries) > self._coarsen_at:
                 self.coarsen(at)
@@ -254,6 +255,14 @@ class Ledger:
 def _next_coarsening(entries: int) -> int:
     """Length at which to coarsen again: rare for a quiet sender, bounded for a flood."""
     return min(32 + 2 * entries, MOST_ENTRIES + 128)
+
+
+def window_since(begin: float, at: int) -> int:
+    """Seconds of the longest window that ends at ``at`` and holds nothing from before ``begin``, although
+    old slots are merged; 0 or less while there is none."""
+    slot = int(begin) // SLOT
+    width = _width(at // SLOT - slot + AHEAD) or AHEAD
+    return at - (slot - slot % width + width) * SLOT
 
 
 def _width(age: int) -> int:

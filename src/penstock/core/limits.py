@@ -11,6 +11,7 @@ back; then nothing more passes until the window has moved on. It is read again a
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -84,7 +85,8 @@ class Limit:
     """At most ``amount`` (KiB when ``unit`` is bytes) in any ``window`` seconds.
 
     On outcomes, ``share`` (a fraction, above 0) limits them to a part of the recipients of the same
-    window instead; ``amount`` is then the least number for which that is looked at.
+    window instead; ``amount`` is then the least number for which that is looked at. ``str`` leaves the
+    unit out: ``f"{unit} {limit}"`` is what ``parse_outcome`` reads.
     """
 
     unit: Unit
@@ -95,19 +97,20 @@ class Limit:
 
     def __str__(self) -> str:
         if self.share:
-            return f"{self.share * 100:.6g}%/{spell_window(self.window)} min {self.amount}"
+            percent = f"{self.share * 100:.6f}".rstrip("0").rstrip(".")
+            return f"{percent}%/{spell_window(self.window)} min {self.amount}"
         return f"{spell_amount(self.unit, self.amount)}/{spell_window(self.window)}"
 
     def scaled(self, factor: float) -> int:
         """The amount under a growth or standing factor: at least 1 unless the limit is 0."""
         return max(round(self.amount * factor), min(self.amount, 1))
 
-    def allowed(self, ledger: Ledger, at: int) -> int:
-        """Of outcomes: the number at which this limit is reached."""
+    def allowed(self, ledger: Ledger, at: int, window: int | None = None) -> int:
+        """Of outcomes: the number at which this limit is reached (``window``: seconds, if shorter)."""
         if not self.share:
             return self.amount
-        recipients = ledger.total(Counter.RECIPIENTS, at, self.window)
-        return max(self.amount, int(self.share * recipients) + 1)
+        recipients = ledger.total(Counter.RECIPIENTS, at, self.window if window is None else window)
+        return max(self.amount, math.ceil(round(self.share * recipients, 6)))
 
 
 def parse_limit(text: str, unit: Unit, mode: Mode = "enforce") -> Limit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -152,6 +152,25 @@ class Policy:
         texts = self.texts.get(language) or self.texts[self.language]
         text: str = getattr(texts, situation)
         return text
+
+
+def enforced(policy: Policy) -> Policy:
+    """The policy as if none of its rules were in shadow mode."""
+    profiles = {
+        name: replace(
+            profile,
+            limits=_enforced(profile.limits),
+            parent_limits=_enforced(profile.parent_limits),
+            pauses=tuple(replace(r, limit=replace(r.limit, mode="enforce")) for r in profile.pauses),
+        )
+        for name, profile in policy.profiles.items()
+    }
+    overrides = {key: replace(o, limits=_enforced(o.limits)) for key, o in policy.overrides.items()}
+    return replace(policy, profiles=profiles, overrides=overrides)
+
+
+def _enforced(limits: tuple[Limit, ...]) -> tuple[Limit, ...]:
+    return tuple(replace(limit, mode="enforce") for limit in limits)
 
 
 def merged_limits(base: tuple[Limit, ...], replacing: tuple[Limit, ...]) -> tuple[Limit, ...]:

@@ -2,11 +2,12 @@
 
 How it works: the reply is cut, its addresses are taken out, and what remains becomes lower-case words
 with one space between them. Rules are data: a phrase is a run of such words. Each phrase is filed under
-its rarest word, so a reply is compared only with phrases that share a word with it; the first rule (in
-the order given) with a matching phrase and fitting code and provider wins. Rules without phrases go by
-the code alone. What no rule knows is ``temporary`` (4xx) or ``other``.
+its rarest pair of neighbours, so a reply is compared only with phrases that share one with it; the first
+rule (in the order given) with a matching phrase and fitting code and provider wins. Rules without phrases
+go by the code alone. What no rule knows is ``temporary`` (4xx) or ``other``.
 
-Cost: linear in the length of the reply (at most MOST_TEXT characters); results are kept for exact repeats.
+Cost: linear in the length of the reply (at most MOST_TEXT characters), some 15 µs; exact repeats cost a
+look-up. About 3,000 phrases take 3 MB.
 Victims when it is wrong: a list owner blamed for an address that exists, or an account suspected of
 spam for a customer's wrong DNS record; so rules prefer a distinct phrase to a bare code.
 """
@@ -19,9 +20,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 MOST_TEXT: Final = 2000
+MOST_STATUS: Final = 16
+MOST_RELAY: Final = 300
 MOST_CACHED: Final = 8192
 
 
@@ -86,7 +90,9 @@ MEANINGS: Final[dict[ReplyClass, Meaning]] = {
         "SPF, DKIM, DMARC, reverse DNS or a login is missing or wrong.", Blame.SETUP, True
     ),
     ReplyClass.TOO_BIG: Meaning("The message is larger than the other side takes.", Blame.NOBODY, True),
-    ReplyClass.TEMPORARY: Meaning("The other side asks to try again later.", Blame.NOBODY, False),
+    ReplyClass.TEMPORARY: Meaning(
+        "The other side has trouble of its own or asks to try again later.", Blame.NOBODY, False
+    ),
     ReplyClass.OTHER: Meaning("No rule knows this reply.", Blame.NOBODY, False),
 }
 
@@ -119,9 +125,11 @@ class Rule:
 
 
 class _Reply(NamedTuple):
-    """A reply taken apart: padded words, basic and enhanced code ("" if none), the relay's host."""
+    """A reply taken apart: its words, the same as padded text, basic and enhanced code ("" if none), the
+    relay's host."""
 
-    words: str
+    words: list[str]
+    text: str
     basic: str
     enhanced: str
     host: str
@@ -129,13 +137,19 @@ class _Reply(NamedTuple):
 
 _KEPT = bytes(c if chr(c).isalnum() else 32 for c in bytes(range(128)).lower()) + b" " * 128
 _DROPPED = b"'`"
-_ADDRESS = re.compile(r"(?<![^\s<>()\[\],;:=\"])[^\s<>()\[\],;:=\"@]*+@[^\s<>()\[\],;:=\"]*+")
-_SAID = re.compile(r"\bhost ([^\s\[\]()]{1,255}) ?\[[0-9a-fA-F.:]{2,45}\]")
-_BASIC = re.compile(r"(?<![\w.])([45][0-5]\d)(?=[ \-#]|: |$)(?:[ \-]#?([45]\.\d{1,3}\.\d{1,3})(?!\.?\d))?")
-_ENHANCED = re.compile(r"(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?!\.?\d)")
-_AGAIN = re.compile(r"[45][0-5]\d-(?:[45]\.\d{1,3}\.\d{1,3}(?= ))?")
+_TO_EDGE = re.compile(r"(?s).*[\s<>()\[\],;:=\"]")
+_DOMAIN = re.compile(r"[^\s<>()\[\],;:=\"]*+")
+_SAID = re.compile(r"host ([^\s\[\]()]{1,255}) ?\[[0-9a-fA-F.:]{2,45}\]")
+# Each begins with a plain class, so that the search skips to it; what must not stand before comes after.
+_BASIC = re.compile(
+    r"[45](?<![\w.][45])[0-5]\d(?=[ \-#,]|: |$)(?:[ \-][#']?([45]\.\d{1,3}\.\d{1,3})(?!\.?\d))?"
+)
+_ENHANCED = re.compile(r"[45](?<![\w.][45])\.\d{1,3}\.\d{1,3}(?!\.?\d)")
+_AGAIN = re.compile(r"(?<!\S)[45][0-5]\d[- ](?:[45]\.\d{1,3}\.\d{1,3}(?!\S))?")
 # Scripts that put no space between words: each sign is a word.
 _SIGNS = re.compile(r"[\u0e00-\u0eff\u2e80-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]")
+# What IronPort and Amazon SES say of a reply before they quote it: their guess, not the server's words.
+_GUESS = re.compile(r"[45]\.\d\.\d - [A-Za-z ]{4,40} (?=[45]\d\d[- ])")
 _NUMBER = "zqnumberqz"
 
 
@@ -153,54 +167,71 @@ def _words(text: str) -> list[str]:
     return _folded(text).split()
 
 
+_Key = str | tuple[str, str]
+"""What a phrase is filed under: two words that are neighbours, or one."""
+
+
 class _Phrase(NamedTuple):
     """One phrase of the rule of that rank. ``literal``: its longest plain run; ``parts``: all that must
-    follow one another, empty when ``literal`` is all; ``keys``: its whole words."""
+    follow one another, empty when ``literal`` is all; ``keys``: what it can be filed under."""
 
     rank: int
     literal: str
     parts: tuple[re.Pattern[str], ...]
-    keys: frozenset[str]
+    keys: tuple[_Key, ...]
 
-    def is_in(self, words: str) -> bool:
+    def continues(self, text: str) -> bool:
         """Each part behind the one before: the earliest find is enough, so nothing is tried twice."""
-        if self.literal not in words:
-            return False
         at = 0
         for part in self.parts:
-            found = part.search(words, at)
+            found = part.search(text, at)
             if found is None:
                 return False
             at = found.end() - 1
         return True
 
 
-def _phrase(rank: int, text: str) -> _Phrase | None:
+def _phrase(rank: int, written: str) -> _Phrase | None:
     """A phrase as written, ready to be compared; None when there is no word in it."""
-    lists = [words for part in text.split("*") if (words := _words(part.replace("#", _NUMBER)))]
+    lists = [words for part in written.split("*") if (words := _words(part.replace("#", _NUMBER)))]
     if not lists:
         return None
     parts = [f" {' '.join(words)} " for words in lists]
     literals = [piece for part in parts for piece in part.split(_NUMBER)]
-    keys = frozenset(word for words in lists for word in words if _NUMBER not in word)
     plain = len(literals) == 1
     patterns = (re.compile(re.escape(part).replace(_NUMBER, r"\d++")) for part in parts)
-    return _Phrase(rank, max(literals, key=len), () if plain else tuple(patterns), keys)
+    return _Phrase(rank, max(literals, key=len), () if plain else tuple(patterns), _keys(lists))
+
+
+def _keys(lists: list[list[str]]) -> tuple[_Key, ...]:
+    """The pairs of neighbours in the runs of words, or the words if there is no pair."""
+    pairs = [pair for words in lists for pair in pairwise(words) if _NUMBER not in "".join(pair)]
+    return tuple(pairs) or tuple(word for words in lists for word in words if _NUMBER not in word)
+
+
+def has_words(phrase: str) -> bool:
+    """Whether a phrase holds anything to compare by: a word that is neither ``*`` nor a number."""
+    found = _phrase(0, phrase)
+    return found is not None and bool(found.literal.strip())
 
 
 def _variants(text: str) -> Iterator[str]:
-    """The phrase, and what an MTA logs of it that writes ``?`` for each byte which is not ASCII."""
+    """The phrase, and what an MTA logs of it that writes ``?`` for each byte which is not ASCII.
+
+    Not when more than a few letters would be lost: the rest would fit anything.
+    """
     yield text
-    if not text.isascii():
+    lost = sum(not c.isascii() for c in text)
+    if 0 < lost * 5 <= len(text):
         yield "".join(c if c.isascii() else " " for c in text)
 
 
-def _filed(phrases: Sequence[_Phrase]) -> dict[str, tuple[_Phrase, ...]]:
-    """Phrases by their word that the fewest phrases hold; "" for those without a whole word."""
-    common = Counter(word for phrase in phrases for word in phrase.keys)
-    index: dict[str, list[_Phrase]] = {}
+def _filed(phrases: Sequence[_Phrase]) -> dict[_Key, tuple[_Phrase, ...]]:
+    """Phrases by their key that the fewest phrases hold; "" for those without a whole word."""
+    common = Counter(key for phrase in phrases for key in phrase.keys)
+    index: dict[_Key, list[_Phrase]] = {}
     for phrase in phrases:
-        key = min(sorted(phrase.keys), key=lambda word: (common[word], -len(word)), default="")
+        key = min(phrase.keys, key=common.__getitem__, default="")
         index.setdefault(key, []).append(phrase)
     return {key: tuple(found) for key, found in index.items()}
 
@@ -213,12 +244,16 @@ def _code_fits(code: str, basic: str, enhanced: str) -> bool:
     return enhanced == whole or enhanced.startswith(f"{whole}.")
 
 
+def _codes_fit(rule: Rule, basic: str, enhanced: str) -> bool:
+    return not rule.codes or any(_code_fits(code, basic, enhanced) for code in rule.codes)
+
+
 def _fits(rule: Rule, reply: _Reply) -> bool:
     """Whether the reply is of a code and a provider that the rule is for."""
-    if rule.codes and not any(_code_fits(code, reply.basic, reply.enhanced) for code in rule.codes):
+    if not _codes_fit(rule, reply.basic, reply.enhanced):
         return False
     return not rule.providers or any(
-        f".{reply.host}".endswith(f".{name}") if "." in name else f" {name} " in reply.words
+        f".{reply.host}".endswith(f".{name}") if "." in name else f" {name} " in reply.text
         for name in rule.providers
     )
 
@@ -228,23 +263,43 @@ def _host(relay: str) -> str:
     return relay.rpartition(";")[2].partition("[")[0].strip().rstrip(".").lower()
 
 
+def _without_addresses(text: str) -> str:
+    """Addresses are no words of the reply: a mailbox could be named ``spam``."""
+    first, *between, last = text.split("@")
+    kept = [_before_local_part(_behind_domain(piece)) for piece in between]
+    return " ".join([_before_local_part(first), *kept, _behind_domain(last)])
+
+
+def _before_local_part(piece: str) -> str:
+    found = _TO_EDGE.match(piece)
+    return found[0] if found else ""
+
+
+def _behind_domain(piece: str) -> str:
+    found = _DOMAIN.match(piece)
+    return piece[found.end() :] if found else piece
+
+
 def _taken_apart(text: str, status: str, relay: str) -> _Reply:
-    """Codes and words of a reply; addresses are no words, or a mailbox could be named ``spam``."""
+    """Codes and words of a reply."""
     if "\\n" in text:
         text = text.replace("\\n", " ")  # as Exim logs a line's end
     if "@" in text:
-        text = _ADDRESS.sub(" ", text)
+        text = _without_addresses(text)
     if "host " in text and (said := _SAID.search(text)):
         relay = relay or said[1]
         text = f"{text[: said.start()]} {text[said.end() :]}"
+    if " - " in text:
+        text = _GUESS.sub("", text, count=1)
     code = _BASIC.search(text)
-    basic, enhanced = (code[1], code[2]) if code else ("", None)
+    basic, enhanced = (code[0][:3], code[1]) if code else ("", None)
     if not enhanced:
         found = _ENHANCED.search(text)
         enhanced = found[0] if found else status
     if basic and f"{basic}-" in text:
-        text = _AGAIN.sub(" ", text.replace(f" {basic} ", f" {basic}-"))
-    return _Reply(f" {' '.join(_words(text))} ", basic, enhanced, _host(relay))
+        text = _AGAIN.sub(" ", text)  # each line of a reply begins with its code
+    words = _words(text)
+    return _Reply(words, f" {' '.join(words)} ", basic, enhanced, _host(relay) if relay else "")
 
 
 class Classifier:
@@ -261,8 +316,10 @@ class Classifier:
         ]
         self._index = _filed(phrases)
         self._keyless = self._index.pop("", ())
-        self._keys = frozenset(self._index)
+        self._pairs = frozenset(key for key in self._index if isinstance(key, tuple))
+        self._singles = frozenset(key for key in self._index if isinstance(key, str))
         self._bare = [(rank, rule) for rank, rule in enumerate(rules) if not rule.phrases]
+        self._codes: dict[tuple[str, str], tuple[int, ...]] = {}
         self._cache: dict[tuple[str, str, str], Verdict] = {}
 
     def classify(self, reply: str, status: str = "", relay: str = "") -> Verdict:
@@ -270,7 +327,7 @@ class Classifier:
 
         ``status``: the enhanced code (RFC 3463) that the MTA gives beside the text; ``relay``: who replied.
         """
-        key = (reply if len(reply) <= MOST_TEXT else reply[:MOST_TEXT], status, relay)
+        key = (reply[:MOST_TEXT], status[:MOST_STATUS], relay[:MOST_RELAY])
         known = self._cache.get(key)
         if known is None:
             if len(self._cache) >= MOST_CACHED:
@@ -292,29 +349,37 @@ class Classifier:
 
     def _by_words(self, reply: _Reply) -> int:
         """The rank of the first rule with a phrase in the reply; the number of rules if there is none."""
-        best = len(self.rules)
-        words = reply.words
-        for key in self._keys.intersection(words.split()):
-            best = self._better(self._index[key], reply, best)
-        return self._better(self._keyless, reply, best)
+        best, words = len(self.rules), reply.words
+        for word in self._singles.intersection(words):
+            best = self._better(self._index[word], reply, best)
+        for pair in self._pairs.intersection(pairwise(words)):
+            best = self._better(self._index[pair], reply, best)
+        return self._better(self._keyless, reply, best) if self._keyless else best
 
     def _better(self, phrases: Iterable[_Phrase], reply: _Reply, best: int) -> int:
         """The rank of the first of the phrases that matches before ``best``, else ``best``."""
+        text = reply.text
         for phrase in phrases:
-            if phrase.rank >= best:
-                break
-            if phrase.is_in(reply.words) and _fits(self.rules[phrase.rank], reply):
-                return phrase.rank
-        return best
-
-    def _by_code(self, reply: _Reply, best: int) -> int:
-        """The same for the rules without phrases."""
-        for rank, rule in self._bare:
+            rank, literal, parts, _ = phrase
             if rank >= best:
                 break
-            if _fits(rule, reply):
+            if literal in text and (not parts or phrase.continues(text)) and self._fit(rank, reply):
                 return rank
         return best
+
+    def _fit(self, rank: int, reply: _Reply) -> bool:
+        rule = self.rules[rank]
+        return not (rule.codes or rule.providers) or _fits(rule, reply)
+
+    def _by_code(self, reply: _Reply, best: int) -> int:
+        """The same for the rules without phrases; what they say of a pair of codes is remembered."""
+        key = (reply.basic, reply.enhanced)
+        ranks = self._codes.get(key)
+        if ranks is None:
+            if len(self._codes) >= MOST_CACHED:
+                self._codes.clear()
+            ranks = self._codes[key] = tuple(rank for rank, rule in self._bare if _codes_fit(rule, *key))
+        return min((rank for rank in ranks if rank < best and self._fit(rank, reply)), default=best)
 
 
 def _unknown(final: str) -> ReplyClass:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from penstock.core.decision import Refusal
 from penstock.core.ledger import Counter, Ledger
-from penstock.core.limits import OUTCOMES, UNLIMITED, Limit, Unit
+from penstock.core.limits import FLOW, OUTCOMES, UNLIMITED, Limit, Unit
 from penstock.core.policy import Entry, Override, Policy, Profile, Step, merged_limits, step_factor
 from penstock.core.standing import INITIAL, Standing, State, settle
 
@@ -108,7 +108,7 @@ def plan(sender: Sender, policy: Policy, watching_since: float, at: float) -> No
     base = profile.parent_limits if kind == "customer" else profile.limits
     sender.limits = merged_limits(base, override.limits) if override is not None else base
     sender.factor = 1.0
-    if override is None or not override.limits:
+    if override is None or not any(limit.unit in FLOW for limit in override.limits):
         sender.factor = growth(sender, profile, policy, watching_since, at)[0]
     sender.factor *= _standing_factor(sender.standing, profile)
     ends = [at + PLAN_LASTS, sender.standing.until, override.until if override is not None else None]
@@ -178,11 +178,13 @@ class Excess:
 def check(sender: Sender, at: int, recipients: int, messages: int, kib: int) -> list[Excess]:
     """The limits that this much more would exceed; records nothing but the room it found.
 
-    While a limit on outcomes is reached there is no room, so each attempt looks again.
+    While a limit on outcomes is reached there is no room, so each attempt looks again. A share may also be
+    reached because recipients have left the window: that is seen when the sender is next planned.
     """
     wanted = {Unit.RECIPIENTS: recipients, Unit.MESSAGES: messages, Unit.BYTES: kib}
     spare = dict.fromkeys(wanted, UNLIMITED)
-    found = _outcomes(sender, at) if recipients + messages else []
+    reached = _outcomes(sender, at)
+    found = list(reached) if recipients + messages else []
     for limit in sender.limits:
         unit = limit.unit
         if unit not in wanted:
@@ -192,7 +194,7 @@ def check(sender: Sender, at: int, recipients: int, messages: int, kib: int) -> 
         spare[unit] = max(0, min(spare[unit], allowed - used))
         if 0 < wanted[unit] > allowed - used:
             found.append(Excess(limit, allowed, used))
-    if found and found[0].limit.unit not in wanted:
+    if reached:
         spare = dict.fromkeys(wanted, -1)
     sender.spare_recipients = spare[Unit.RECIPIENTS]
     sender.spare_messages = spare[Unit.MESSAGES]
@@ -211,12 +213,13 @@ def _outcomes(sender: Sender, at: int) -> list[Excess]:
     return found
 
 
-def reach(sender: Sender, limit: Limit, at: int) -> Excess | None:
-    """A limit on outcomes if it is reached."""
-    used = sender.ledger.total(limit.unit.counter, at, limit.window)
+def reach(sender: Sender, limit: Limit, at: int, window: int | None = None) -> Excess | None:
+    """A limit on outcomes if it is reached (``window``: seconds, if shorter than the limit's)."""
+    window = limit.window if window is None else window
+    used = sender.ledger.total(limit.unit.counter, at, window)
     if used < limit.amount:
         return None
-    allowed = limit.allowed(sender.ledger, at)
+    allowed = limit.allowed(sender.ledger, at, window)
     return Excess(limit, allowed, used) if used >= allowed else None
 
 

@@ -14,6 +14,9 @@ from penstock.ports import Counts
 
 _SHADOWED: Final = int(Counter.SHADOWED)
 
+MOST_AT_ONCE: Final = 1_000_000
+"""Recipients that one message is believed to have."""
+
 
 class Book:
     """Counts go to the ledger and to the log of counts, refusals to their stretch."""
@@ -51,4 +54,5 @@ class Book:
         refusal.shadow = True
         refusal.verb = verb
         self._refusals.count(refusal, recipients, at)
-        self.count(sender, _SHADOWED, int(at), recipients)
+        if recipients:
+            self.count(sender, _SHADOWED, int(at), recipients)

@@ -18,7 +18,7 @@ from penstock.core.ledger import Counter
 from penstock.core.limits import Unit
 from penstock.core.policy import WHOLE_MESSAGE, Policy, Verb, situation_of
 from penstock.core.sender import Sender, block, check
-from penstock.engine.book import Book
+from penstock.engine.book import MOST_AT_ONCE, Book
 from penstock.engine.observe import Observer
 from penstock.engine.pausing import Pausing
 from penstock.engine.refusals import STRETCH_GAP, Refusals
@@ -31,9 +31,6 @@ _KIB: Final = int(Counter.KIB)
 _REFUSED: Final = int(Counter.REFUSED)
 _STOPPED: Final = int(Counter.STOPPED)
 _SHADOWED: Final = int(Counter.SHADOWED)
-
-MOST_AT_ONCE: Final = 1_000_000
-"""Recipients that one message is believed to have."""
 
 LANDED_KEPT: Final = 600.0
 """Seconds for which a finished message is remembered, for questions that are repeated."""
@@ -206,12 +203,12 @@ class Engine:
         if flight.charged:
             self._refund(flight, _MESSAGES, flight.message_at, 1)
 
-    def died(self, queue_id: str) -> bool:
+    def died(self, queue_id: str, at: float) -> bool:
         """The MTA itself refused a message after its end (a header check, a milter): all of it goes back.
 
-        False when no committed message of that queue id is remembered.
+        False when no message of that queue id, committed about then, is remembered.
         """
-        flight = self.flights.crash(queue_id)
+        flight = self.flights.crash(queue_id, at)
         if flight is None or not flight.live:
             return False
         self.give_back(flight)
@@ -273,7 +270,8 @@ class Engine:
         return None
 
     def sweep(self, at: float) -> None:
-        """Give back what idle messages have reserved; forget messages long landed."""
+        """Give back what idle messages have reserved; forget messages long landed. ``at`` is the time now."""
+        self._pausing.now = at
         for flight in self.flights.idle(at):
             if flight.channel.asks_end:
                 self.give_back(flight)

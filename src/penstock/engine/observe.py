@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from penstock.core.events import (
+    NOBODY,
     Accepted,
     Bounced,
     Deferred,
@@ -23,12 +24,12 @@ from penstock.core.events import (
     Reported,
     kib_of,
 )
-from penstock.core.ledger import Counter
+from penstock.core.ledger import LAST_SECOND, Counter
 from penstock.core.limits import Unit
 from penstock.core.policy import Policy
 from penstock.core.replies import Classifier, ReplyClass, Verdict
 from penstock.core.sender import Sender
-from penstock.engine.book import Book
+from penstock.engine.book import MOST_AT_ONCE, Book
 from penstock.engine.pausing import Pausing
 from penstock.engine.roster import Roster
 from penstock.ports import Sent
@@ -68,7 +69,7 @@ class Observer:
         roster: Roster,
         book: Book,
         pausing: Pausing,
-        died: Callable[[str], bool],
+        died: Callable[[str, float], bool],
         sent: Sent,
     ) -> None:
         self.adopt(roster.policy)
@@ -93,7 +94,9 @@ class Observer:
 
     def observe(self, event: Event, charged: frozenset[str] = LOCAL) -> None:
         """Take in one event. ``charged``: kinds of senders whose mail is counted here rather than by the
-        gate."""
+        gate. Times that no ledger knows are a broken clock's and pass by."""
+        if not 0 <= event.at < LAST_SECOND:
+            return
         if type(event) is Accepted:
             self._accepted(event, charged)
             return
@@ -101,16 +104,28 @@ class Observer:
         if handler is not None:
             handler(event)
 
+    def remember(self, event: Accepted) -> None:
+        """Only keep whose message it was: it has been counted before."""
+        sender = self.sender_of(event.message, event.at)
+        if sender is not None:
+            self._sent.remember(event.message, sender.key)
+
     def sender_of(self, message: Message, at: float) -> Sender | None:
         """Whom a message is charged to; None for nobody."""
         kind = message.kind
         if kind == "login":
-            return self._roster.by_login(message.name, at)
+            return self._planned(self._roster.by_login(message.name, at), at)
         if not kind:
             return None
         if kind == "ip":
-            return self._roster.known_address(message.name, at)
-        return self._roster.get(f"{kind}:{message.name}", at)
+            return self._planned(self._roster.known_address(message.name, at), at)
+        return self._planned(self._roster.get(f"{kind}:{message.name}", at), at)
+
+    def _planned(self, sender: Sender | None, at: float) -> Sender | None:
+        """The gate plans the senders that it is asked about; here the others get profile and parent."""
+        if sender is not None and at >= sender.replan_at:
+            self._roster.replan(sender, at)
+        return sender
 
     # --- the message ------------------------------------------------------------------------
 
@@ -122,13 +137,15 @@ class Observer:
         self._sent.remember(message, sender.key)
         if message.kind in charged:
             second, kib = int(at), kib_of(message.size)
+            recipients = min(message.recipients, MOST_AT_ONCE)
             for each in sender.lineage():
-                self._book.mail(each, second, message.recipients, 1)
+                self._book.mail(each, second, recipients, 1)
                 if kib:
+                    each.spare_kib -= kib
                     self._book.count(each, int(Counter.KIB), second, kib)
 
     def _died(self, event: Died) -> None:
-        self._died_in_queue(event.message.queue_id)
+        self._died_in_queue(event.message.queue_id, event.at)
 
     # --- its recipients ---------------------------------------------------------------------
 
@@ -163,18 +180,19 @@ class Observer:
         self._count(sender, _UNITS[verdict.reply_class], at)
 
     def _count(self, sender: Sender, unit: Unit, at: float) -> None:
-        """One more of this outcome: limits and pause rules look again."""
+        """One more of this outcome: limits look again, and the sender's own pause rules (its customer has
+        many senders, and no rule that is meant for one of them may pause them all)."""
         for each in sender.lineage():
             self._book.count(each, int(unit.counter), int(at), 1)
             each.spare_recipients = -1
-            if each.profile.pauses:
-                self._pausing.after_outcome(each, unit, at)
+        if sender.profile.pauses:
+            self._pausing.after_outcome(sender, unit, at)
 
     def _rejected(self, event: Rejected) -> None:
         if not event.login:
             return
         verdict = self.classifier.classify(event.reply)
-        sender = self._roster.known_login(event.login)
+        sender = self._planned(self._roster.known_login(event.login), event.at)
         if sender is not None and verdict.reply_class in _IN_DIALOGUE:
             self._came_back(sender, verdict, event.at)
 
@@ -192,7 +210,10 @@ class Observer:
             self._book.count(sender, int(counter), second, 1)
 
     def _reported(self, event: Reported) -> None:
+        if event.sender == NOBODY:
+            return
         sender = self._roster.get(event.sender, event.at)
+        self._planned(sender, event.at)
         if not event.feedback_type:
             self._lost(sender, self.classifier.classify(event.reply, event.status), event.at)
         elif event.feedback_type != NOT_SPAM:

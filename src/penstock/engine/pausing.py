@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from penstock.core import explain
-from penstock.core.ledger import Counter
+from penstock.core.ledger import Counter, window_since
 from penstock.core.limits import UNLIMITED, Unit
 from penstock.core.policy import PauseRule
 from penstock.core.sender import Excess, Sender, reach
@@ -17,11 +17,16 @@ _REFUSED: Final = int(Counter.REFUSED)
 
 
 class Pausing:
-    """Looks at a sender's pause rules when something has happened to it."""
+    """Looks at a sender's pause rules when something has happened to it.
+
+    ``now``: the time as last told (0: never), because outcomes come late: what a log has kept since yesterday
+    must not begin a pause that would be over by now.
+    """
 
     def __init__(self, roster: Roster, book: Book) -> None:
         self._roster = roster
         self._book = book
+        self.now = 0.0
 
     def after_refusal(self, sender: Sender, at: float) -> None:
         """Something sends on and on that nobody watches."""
@@ -37,10 +42,15 @@ class Pausing:
         sender.spare_refused = spare
 
     def after_outcome(self, sender: Sender, unit: Unit, at: float) -> None:
-        """Another recipient came back, or another complaint came in."""
+        """Another recipient came back, or another complaint came in.
+
+        Only what came since the last change of standing counts: nobody is paused twice for the same, and
+        whom an administrator let go on is not stopped again by the bounces of before.
+        """
+        fresh = window_since(sender.standing.since, int(at))
         for rule in sender.profile.pauses:
-            if rule.limit.unit is unit:
-                reached = reach(sender, rule.limit, int(at))
+            if rule.limit.unit is unit and fresh > 0:
+                reached = reach(sender, rule.limit, int(at), min(rule.limit.window, fresh))
                 if reached is not None:
                     self._apply(sender, rule, reached, at)
 
@@ -49,7 +59,9 @@ class Pausing:
             refusal = self._book.stretch(sender, f"pause:{rule.limit.unit} {rule.limit}", at, excess)
             self._book.shadowed(refusal, sender, 0, at, "pause")
         elif not sender.standing.stopped:
-            why = explain.pause_reason(excess)
             until = at + rule.lasts if rule.lasts is not None else None
+            if until is not None and until <= self.now:
+                return
+            why = explain.pause_reason(excess)
             paused = change(sender.standing, State.PAUSED, at, "penstock:limits", why, until, State.PROBATION)
             self._roster.set_standing(sender, paused)

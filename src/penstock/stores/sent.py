@@ -31,16 +31,18 @@ KEEP_DAYS: Final = 8
 """Complaints come within days; a bounce at the latest when the remote queue has given up (5 days)."""
 
 MOST_WAITING: Final = 200_000
+MOST_RECIPIENTS: Final = 1 << 30
 FLUSH: Final = 1.0
 
-Row = tuple[int, str, int]
+Row = tuple[int, str, int, int]
 
 
 class Found(NamedTuple):
-    """Who sent a message, and when (seconds since the epoch)."""
+    """Who sent a message, when (seconds since the epoch), and to how many."""
 
     sender: str
     at: int
+    recipients: int
 
 
 def key_of(kind: str, text: str) -> int:
@@ -69,13 +71,15 @@ class SentIndex:
 
     def remember(self, message: Message, sender: str) -> None:
         """Keep whose message it is."""
-        at = int(message.at)
+        at, recipients = int(message.at), min(message.recipients, MOST_RECIPIENTS)
+        sender = sender.encode("utf-8", "backslashreplace").decode()  # SQLite takes no lone surrogates
         if message.message_id:
-            self._waiting.append((key_of("m", message.message_id), sender, at))
-        self._waiting.append((key_of("q", message.queue_id), sender, at))
+            self._waiting.append((key_of("m", message.message_id), sender, at, recipients))
+        self._waiting.append((key_of("q", message.queue_id), sender, at, recipients))
 
     async def find(self, message_id: str, queue_id: str) -> Found | None:
         """The sender of the message with that Message-ID, else of the one with that queue id."""
+        await self.flush()  # a host may bounce within the second in which it took the mail
         for kind, text in (("m", message_id), ("q", queue_id)):
             found = await self._run(partial(self._find, key_of(kind, text))) if text else None
             if found is not None:
@@ -84,8 +88,11 @@ class SentIndex:
 
     async def once(self, what: str) -> bool:
         """True the first time that this is asked about ``what`` (a report), False when asked again."""
-        row = key_of("r", what), "", int(self._clock())
-        return await self._run(partial(self._once, row)) is not False
+        return await self.at_most(1, what)
+
+    async def at_most(self, times: int, what: str) -> bool:
+        """True the first so many times that this is asked about ``what``."""
+        return await self._run(partial(self._at_most, times, key_of("r", what))) is not False
 
     async def flush(self) -> None:
         """Write what waits."""
@@ -139,11 +146,14 @@ class SentIndex:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            connection = sqlite3.connect(self._path, isolation_level=None)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            self._tables = set(_days(connection))
-            self._connection = connection
+            self._connection = sqlite3.connect(self._path, isolation_level=None)
+            try:
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                self._connection.execute("PRAGMA synchronous=NORMAL")
+                self._tables = set(_days(self._connection))
+            except sqlite3.Error:
+                self._close()
+                raise
         return self._connection
 
     def _close(self) -> None:
@@ -153,23 +163,26 @@ class SentIndex:
 
     def _write(self, rows: Iterable[Row]) -> None:
         by_day: dict[int, list[Row]] = {}
-        oldest = int(self._clock()) // DAY - KEEP_DAYS
+        today = int(self._clock()) // DAY
+        oldest = today - KEEP_DAYS
         for row in rows:
-            by_day.setdefault(max(row[2] // DAY, oldest), []).append(row)
+            by_day.setdefault(min(max(row[2] // DAY, oldest), today + 1), []).append(row)
         connection = self._open()
-        connection.execute("BEGIN")
         try:
+            connection.execute("BEGIN")
             for day, part in by_day.items():
                 self._make(connection, day)
-                connection.executemany(f"INSERT OR REPLACE INTO day_{day} VALUES (?, ?, ?)", part)
-        finally:
+                connection.executemany(f"INSERT OR REPLACE INTO day_{day} VALUES (?, ?, ?, ?)", part)
             connection.execute("COMMIT")
+        except sqlite3.Error:
+            self._close()  # what was begun is undone, new tables included: look at them again
+            raise
         self._forget(connection, oldest)
 
     def _make(self, connection: sqlite3.Connection, day: int) -> None:
         if day not in self._tables:
-            columns = "(key INTEGER PRIMARY KEY, sender TEXT NOT NULL, at INTEGER NOT NULL)"
-            connection.execute(f"CREATE TABLE IF NOT EXISTS day_{day} {columns}")
+            columns = "key INTEGER PRIMARY KEY, sender TEXT, at INTEGER, recipients INTEGER"
+            connection.execute(f"CREATE TABLE IF NOT EXISTS day_{day} ({columns})")
             self._tables.add(day)
 
     def _forget(self, connection: sqlite3.Connection, oldest: int) -> None:
@@ -180,15 +193,18 @@ class SentIndex:
     def _find(self, key: int) -> Found | None:
         connection = self._open()
         for day in sorted(self._tables, reverse=True):
-            row = connection.execute(f"SELECT sender, at FROM day_{day} WHERE key = ?", (key,)).fetchone()
+            query = f"SELECT sender, at, recipients FROM day_{day} WHERE key = ?"
+            row = connection.execute(query, (key,)).fetchone()
             if row is not None:
                 return Found(*row)
         return None
 
-    def _once(self, row: Row) -> bool:
-        if self._find(row[0]) is not None:
+    def _at_most(self, times: int, key: int) -> bool:
+        known = self._find(key)
+        if known is not None and known.recipients >= times:
             return False
-        self._write([row])
+        at, before = (known.at, known.recipients) if known is not None else (int(self._clock()), 0)
+        self._write([(key, "", at, before + 1)])
         return True
 
 

@@ -1,8 +1,8 @@
 """Which files are logs of mail, which belong together, and which came first.
 
-Rotation leaves ``mail.log``, ``mail.log.1``, ``mail.log.2.gz``, or ``maillog-20260111``; together they are one
-log, read oldest first. Syslog often writes the same lines to several files (``mail.info``, ``syslog``):
-of a folder only one of them is taken, or all mail would count twice.
+Rotation leaves ``mail.log``, ``mail.log.1``, ``mail.log.2.gz``, or ``maillog-20260111``; together
+they are one log, read oldest first. Syslog often writes the same lines to several files (``mail.info``,
+``syslog``): of a folder only one of them is taken, or all mail would count twice.
 """
 
 from __future__ import annotations
@@ -15,7 +15,16 @@ from typing import Final, NamedTuple
 _PACKED: Final = re.compile(r"\.(?:gz|bz2|xz|zst|zstd)$")
 _ROTATED: Final = re.compile(r"[.-](\d{1,5}|\d{4}-\d\d-\d\d|\d{6,14}|\d{8}-\d{1,10}|old)$")
 _DATED_WITHIN: Final = re.compile(r"[.-](\d{8}|\d{4}-\d\d-\d\d)(?=\.log$)")
-_SAME_LINES: Final = ("mail.log", "maillog", "mail", "mail.info", "syslog", "messages", "mail.warn", "mail.err")
+_SAME_LINES: Final = (
+    "mail.log",
+    "maillog",
+    "mail",
+    "mail.info",
+    "syslog",
+    "messages",
+    "mail.warn",
+    "mail.err",
+)
 """Files into which syslog may write the same lines, the most complete for mail first."""
 
 _NO_TRAFFIC: Final = ("rejectlog", "paniclog", "exim_rejectlog", "exim_paniclog")
@@ -31,7 +40,7 @@ class SourceError(Exception):
 
 
 class Member(NamedTuple):
-    """One file of a log; ``path`` None: standard input. ``size`` in bytes, 0 for what can be read only once."""
+    """One file of a log; ``path`` None: standard input. ``size`` in bytes, 0: it can be read only once."""
 
     path: Path | None
     name: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +17,6 @@ from datetime import tzinfo
 from typing import Final
 
 from penstock.core.events import Event
-from penstock.study.folder import Member
 from penstock.study.sources import Log, Sources, first_bytes, last_bytes, lines_of
 from penstock.wire.maillog.facts import Fact
 from penstock.wire.maillog.join import Join
@@ -26,23 +26,33 @@ from penstock.wire.maillog.stamps import Clock, starting_year
 _LOOK: Final = 200
 """Lines of a file's beginning or end in which a stamp is looked for."""
 
+_SETTLED: Final = 3600.0
+"""Seconds after the last line in which nothing that was waited for has come."""
+
+_CLASSIC: Final = re.compile(r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d ")
+
 
 @dataclass
 class Reading:
-    """Logs being read. ``year``: of each log's first line, None: found out; ``now``: seconds since the epoch."""
+    """Logs being read. ``year``: of each log's first line (None: find out). ``now``: seconds since 1970."""
 
     sources: Sources
     zone: tzinfo
     year: int | None
     now: float
     lines: int = 0
+    first_at: float = math.inf
+    last_at: float = 0.0
     readers: list[Reader] = field(default_factory=list)
 
     def events(self, join: Join) -> Iterator[Event]:
         """What became of the mail, oldest first."""
         feed = join.feed
         for fact in self.facts():
-            yield from feed(fact)
+            events = feed(fact)
+            if events:
+                yield from events
+        yield from join.settle(self.last_at + _SETTLED)
 
     def facts(self) -> Iterator[Fact]:
         """What the lines say, oldest first as far as each log is in order."""
@@ -53,24 +63,36 @@ class Reading:
 
     def _stream(self, log: Log) -> tuple[float, Iterator[Fact]]:
         """When the log begins (-inf: not known), and its facts."""
-        stamps = _stamps(log)
-        begins, year = -math.inf, self.year
-        if stamps:
-            if year is None:
-                year = starting_year(stamps, self.zone, self.now)
-            begins = first_time(stamps[:1], Clock(year, self.zone, self.now)) or begins
+        heads = [lines_of(first_bytes(one.path))[:_LOOK] for one in log.members if one.path and one.size]
+        year = self.year or self._year_of(log, heads)
+        begins = _first_time(heads[0], Clock(year, self.zone, self.now)) if heads else -math.inf
         reader = Reader(Clock(year, self.zone, self.now))
         self.readers.append(reader)
         return begins, self._facts(log, reader)
+
+    def _year_of(self, log: Log, heads: list[list[str]]) -> int | None:
+        """The year of the first line: the latest that leaves the last one in the past."""
+        stamps = [stamp for head in heads for stamp in _classic_stamp(head)]
+        live = log.members[-1]
+        if not stamps or live.path is None:
+            return None
+        stamps += _classic_stamp(lines_of(last_bytes(live.path))[:-_LOOK:-1])
+        return starting_year(stamps, self.zone, self.now)
 
     def _facts(self, log: Log, reader: Reader) -> Iterator[Fact]:
         feed = reader.feed
         for lines in self.sources.batches(log):
             self.lines += len(lines)
+            newest: Fact | None = None
             for line in lines:
                 fact = feed(line)
                 if fact is not None:
+                    if newest is None:
+                        self.first_at = min(self.first_at, fact.at)
+                    newest = fact
                     yield fact
+            if newest is not None:
+                self.last_at = max(self.last_at, newest.at)
 
     @property
     def understood(self) -> int:
@@ -107,13 +129,18 @@ def merged(streams: list[tuple[float, Iterator[Fact]]]) -> Iterator[Fact]:
             yield fact
 
 
-def _stamps(log: Log) -> list[str]:
-    """The first stamp of each file, and the last one of a plain live file."""
-    found = []
-    for member in log.members:
-        if member.path is not None and member.size:
-            found += _first_stamp(lines_of(first_bytes(member.path)))
-    live = log.members[-1]
-    if found and live.path is not None and live.size:
-        found += _first_stamp(lines_of(last_bytes(live.path))[::-1])
-    return found
+def _classic_stamp(lines: list[str]) -> list[str]:
+    """The first stamp without a year in these lines, if there is one."""
+    return next(([line[:15]] for line in lines if _CLASSIC.match(line)), [])
+
+
+def _first_time(lines: list[str], clock: Clock) -> float:
+    """Seconds since the epoch of the first line with a stamp; -inf when there is none."""
+    for line in lines:
+        at = clock.classic(line[:15])
+        if at is not None:
+            return at
+        found = clock.dated(line) or clock.php(line[1:])
+        if found is not None:
+            return found[0]
+    return -math.inf

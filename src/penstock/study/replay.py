@@ -32,9 +32,6 @@ from penstock.ports import Directory
 NOTHING: Final = frozenset[str]()
 """Whom the observer charges: the gate has charged everybody."""
 
-WATCHED: Final = 365 * 86400.0
-"""Nobody counts as new merely because the log begins here."""
-
 SAVE_EVERY: Final = 5000
 """Messages."""
 
@@ -89,10 +86,11 @@ class _Memory:
 
     durable = 1 << 62
 
-    def __init__(self, installed_at: float) -> None:
+    installed_at = 0.0
+
+    def __init__(self) -> None:
         self.standings: dict[str, Standing] = {}
         self.overrides: dict[str, Override] = {}
-        self.installed_at = installed_at
         self.refusals: dict[str, Refusal] = {}
         self.changes: list[tuple[str, Standing, Standing]] = []
 
@@ -130,23 +128,26 @@ class _Memory:
 
 
 class Replay:
-    """One policy over one stream of events. ``decisions``: a file for one JSON line a message."""
+    """One policy over one stream of events. ``decisions``: a file for one JSON line for each message
+    that would not have passed at once."""
 
-    def __init__(
-        self, policy: Policy, directory: Directory, begin: float, decisions: TextIO | None = None
-    ) -> None:
+    def __init__(self, policy: Policy, directory: Directory, decisions: TextIO | None = None) -> None:
         self.tally = Tally()
         self.incidents: list[Incident] = []
-        self._memory = memory = _Memory(begin - WATCHED)
+        self._memory = memory = _Memory()
         self._engine = Engine(policy, directory, memory, memory, memory, memory, 0.0)
         self._decisions = decisions
         self._single, self._several = Channel(""), Channel("")
         self._paused: dict[str, Incident] = {}
         self._number = 0
+        self._begun = False
 
     def feed(self, events: Iterable[Event]) -> None:
-        """What a line has led to."""
+        """The log's events in their order. The installation begins to watch with the first one."""
         for event in events:
+            if not self._begun:
+                self._begun = True
+                self._engine.roster.watching_since = event.at
             if type(event) is Accepted:
                 self._accepted(event)
             elif isinstance(event, Delivered | Deferred | Bounced) and not _happened(event):
@@ -187,8 +188,8 @@ class Replay:
         message.passed = passed if passed < recipients else -1
         if passed < recipients:
             self._note_refused(sender, recipients - passed, decision)
-        if self._decisions is not None:
-            self._write(at, message, sender, recipients, passed, decision)
+            if self._decisions is not None:
+                self._write(at, message, sender, recipients - passed, decision)
 
     def _ask(self, at: float, message: Message, sender: Sender, recipients: int) -> tuple[int, Decision]:
         """(recipients that pass, the decision that speaks)."""
@@ -238,17 +239,16 @@ class Replay:
         self.incidents.append(incident)
         self._paused[key] = incident
 
-    def _write(
-        self, at: float, message: Message, sender: Sender, recipients: int, passed: int, decision: Decision
-    ) -> None:
+    def _write(self, at: float, message: Message, sender: Sender, refused: int, decision: Decision) -> None:
+        """One line for each message that would not have passed at once."""
         assert self._decisions is not None
         line = {
             "at": explain.when(at),
             "queue_id": message.queue_id,
             "sender": sender.key,
-            "recipients": recipients,
-            "passed": passed,
-            "action": str(decision.verb),
+            "decision": str(decision.verb),
+            "recipients": refused,
+            "until": None,
             "rule": decision.rule,
             "reference": decision.reference,
         }
@@ -262,16 +262,3 @@ def _happened(event: Delivered | Deferred | Bounced) -> bool:
         return True
     share = crc32(event.recipient.encode("utf-8", "replace")) % max(message.recipients, 1)
     return share < message.passed
-
-
-def limited_json(refusal: Refusal) -> dict[str, Any]:
-    """A stretch of refusals in the documented form."""
-    return {
-        "sender": refusal.sender,
-        "limit": refusal.rule.partition(":")[2],
-        "from": explain.when(refusal.first_at),
-        "to": explain.when(refusal.last_at),
-        "recipients_refused": refusal.recipients,
-        "shadow": refusal.shadow,
-        "text": explain.refusal_sentence(refusal),
-    }

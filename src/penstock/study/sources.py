@@ -15,11 +15,13 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final, NamedTuple, cast
 
 import zstandard
 
 from penstock.study.folder import Member, SourceError, logs_of
+
+__all__ = ["Log", "Progress", "SourceError", "Sources", "open_sources"]
 
 BLOCK: Final = 1 << 20
 LONGEST_LINE: Final = 1 << 20
@@ -37,8 +39,7 @@ Progress = Callable[[int, int], None]
 """Bytes read so far, and of all files together (0: not known)."""
 
 
-@dataclass
-class Log:
+class Log(NamedTuple):
     """The files of one log, oldest first: what rotation made of it and the live one."""
 
     members: list[Member]
@@ -75,9 +76,8 @@ class Sources:
 
 def open_sources(named: Sequence[str], progress: Progress = lambda done, total: None) -> Sources:
     """The logs behind files, folders and ``-``; raises SourceError."""
-    logs, warnings = [], []
-    for members in logs_of(named, first_bytes, warnings):
-        logs.append(Log(members))
+    warnings: list[str] = []
+    logs = [Log(members) for members in logs_of(named, first_bytes, warnings)]
     if not logs:
         raise SourceError(f"no mail log in {', '.join(named)}")
     sizes = [member.size for log in logs for member in log.members]

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from penstock.servers.follow.packed import Bytes
-from penstock.servers.follow.position import Position
+from penstock.servers.follow.packed import Bytes, open_regular, opened
+from penstock.servers.follow.position import HEAD, Mark, Position
+from penstock.servers.follow.tail import ALL
 
 _TRIES: Final = 5
 _NUMBER: Final = 5
@@ -32,7 +33,8 @@ class Unsettled(Exception):
 
 
 class Candidate(NamedTuple):
-    """One file of a log. ``kind``: "" or how it is packed. ``age``: grows with age within a scheme."""
+    """One file of a log. ``kind``: "" or how it is packed. ``rank`` orders the files of one ``scheme``
+    (number, date; "" for the live one)."""
 
     path: Path
     device: int
@@ -191,13 +193,15 @@ def _is_inode_of(mark: Mark, one: Found) -> bool:
 def counted(position: Position, files: Sequence[Found], live: Path) -> list[int]:
     """For each file the offset up to which it is counted: 0 for those that came later, ALL for older ones.
 
-    When none of the position's files is there any more, those that were changed since came later.
+    When none of the position's files can be found (it is gone, or was empty), those that were changed
+    since came later.
     """
-    telling = [mark for mark in position.files if mark.head] or list(position.files)
-    found = located(telling, files)
+    found = located(position.files, files)
     offsets = [found[i].offset if i in found else ALL for i in range(len(files))]
+    last = max((i for i, mark in found.items() if mark.head), default=None)
     newest = max((mark.mtime for mark in position.files), default=position.since)
     for i, (one, _, _) in enumerate(files):
-        if i not in found and (i > max(found) if found else one.mtime > newest or one.path == live):
+        later = one.mtime > newest or one.path == live if last is None else i > last
+        if i not in found and later:
             offsets[i] = 0
     return offsets

@@ -26,6 +26,9 @@ log = structlog.get_logger()
 LINGER: Final = 600
 """Polls without news (50 ms each) after which a rotated file is let go."""
 
+PATIENCE: Final = 100
+"""Polls for which a log may be missing after its rotation before anybody is told."""
+
 
 class FileSource:
     """One log file. ``begin_at_start``: what it holds before the very first start counts as well.
@@ -45,6 +48,7 @@ class FileSource:
         self._tails: list[Tail] = []
         self._lost: list[Mark] = []
         self._cuts = 0
+        self._missing = 0
 
     # --- what metrics ask -------------------------------------------------------------------
 
@@ -176,17 +180,26 @@ class FileSource:
 
     async def _look_for_rotation(self) -> None:
         try:
-            found = self.path.stat()
-            if not self._lost and self._tails and self._tails[-1].is_file(found.st_dev, found.st_ino):
+            there = self._is_there()
+            if there and not self._lost:
                 self._at_ease()
             else:
                 await asyncio.to_thread(self._take_successors)
         except Unsettled:
             return
-        except FileNotFoundError:
-            self._complain("no such file: waiting for it")
         except OSError as error:
             self._complain(f"cannot be read: {error.strerror or error}")
+
+    def _is_there(self) -> bool:
+        """Whether the file that is read last still is the live one."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            self._missing += 1
+            if not self._tails or self._missing > PATIENCE:
+                self._complain("no such file: waiting for it")
+            return False
+        return bool(self._tails) and self._tails[-1].is_file(found.st_dev, found.st_ino)
 
     def _take_successors(self) -> None:
         """Add the files that came after those that are open, and the rest of a truncated one."""
@@ -201,6 +214,8 @@ class FileSource:
             if i in known or end == ALL:
                 found.data.close()
             else:
+                for tail in self._tails:
+                    tail.quiet = 0
                 self._tails.append(Tail(found.data, found.head, end, end))
 
     def _holds(self, device: int, inode: int) -> bool:
@@ -235,6 +250,7 @@ class FileSource:
             log.error("a rotated log cannot be read: its lines are left out", source=self.name, why=why)
 
     def _at_ease(self) -> None:
+        self._missing = 0
         if self.problem:
             self.problem = ""
             log.info("the log is followed again", source=self.name)

@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import structlog
 
@@ -181,12 +181,13 @@ class Follower(Generic[T]):
         """One slice; whether there may be more at once."""
         if not self._opened:
             self._opened = await self._open()
-            return self._opened
+            if not self._opened:
+                return False
+        if self._clock() >= self._save_at:
+            await self.save()
         found = await self.source.read()
         if found is not None:
             self._take(found)
-        if self._clock() >= self._save_at:
-            await self.save()
         return found is not None
 
     # --- the start --------------------------------------------------------------------------
@@ -198,15 +199,13 @@ class Follower(Generic[T]):
         try:
             usable = await self.source.open(self._clock(), counts, join)
         except ValueError as error:
-            log.error(
-                "the position in a log makes no sense: going on at its end", source=name, why=str(error)
-            )
+            log.error("a position in a log makes no sense: going on at its end", source=name, why=str(error))
             counts = join = None
             usable = await self.source.open(self._clock(), None, None)
         if usable is None:
             return False
         if counts is None:
-            self._marks.mark(name, self.source.position())
+            self._save_at = 0.0  # at once: a kill before the first regular one would lose the join
         elif join is not None:
             self._load(usable)
         log.info("following a log", source=name, first_time=counts is None)

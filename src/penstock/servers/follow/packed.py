@@ -11,7 +11,6 @@ import lzma
 import os
 import stat
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, cast
 
@@ -71,7 +70,7 @@ class Packed:
         self._at = 0
 
     def fetch(self, at: int, size: int) -> bytes:
-        """See ``Bytes``. Far from the last place it skips, and returns nothing but the end's emptiness."""
+        """See ``Bytes``. What lies between this place and the last is skipped."""
         try:
             stream = self._wound_to(at)
             data = stream.read(size)
@@ -83,7 +82,7 @@ class Packed:
     def _wound_to(self, at: int) -> BinaryIO:
         stream = self._stream
         if stream is None or at < self._at:
-            stream = self._stream = _OPENERS[self._kind](self._fresh())
+            stream = self._stream = _unpacked(self._fresh(), self._kind)
             self._at = 0
         while self._at < at:
             skipped = len(stream.read(min(_SKIP, at - self._at)))
@@ -102,17 +101,16 @@ class Packed:
         os.close(self.fd)
 
 
-def _unzstd(file: BinaryIO) -> BinaryIO:
+def _unpacked(file: BinaryIO, kind: str) -> BinaryIO:
+    """A stream of what is in a packed file."""
+    if kind == "gz":
+        return cast("BinaryIO", gzip.GzipFile(fileobj=file, mode="rb"))
+    if kind == "bz2":
+        return cast("BinaryIO", bz2.open(file, "rb"))
+    if kind == "xz":
+        return cast("BinaryIO", lzma.open(file, "rb"))
     unpacker = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
     return cast("BinaryIO", unpacker.stream_reader(file, read_across_frames=True))
-
-
-_OPENERS: Final[dict[str, Callable[[BinaryIO], BinaryIO]]] = {
-    "gz": lambda file: cast("BinaryIO", gzip.GzipFile(fileobj=file, mode="rb")),
-    "bz2": lambda file: cast("BinaryIO", bz2.BZ2File(file, "rb")),
-    "xz": lambda file: cast("BinaryIO", lzma.LZMAFile(file, "rb")),
-    "zst": _unzstd,
-}
 
 
 def opened(fd: int, kind: str) -> Bytes:

@@ -7,7 +7,6 @@ bytes) when it was copied or packed. JSON, because it stands in the log of count
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 from zlib import crc32
@@ -51,18 +50,13 @@ class Position:
     @classmethod
     def unpack(cls, packed: bytes) -> Position:
         """Raises ValueError for what ``pack`` cannot have made."""
-        found = json.loads(packed)
-        if not isinstance(found, dict) or not isinstance(found.get("files"), list):
-            raise ValueError("not a position")
-        return cls(tuple(_mark(numbers) for numbers in found["files"]), *_whole([found.get("since")], 1))
-
-
-def _mark(numbers: Any) -> Mark:
-    return Mark(*_whole(numbers, 6))
-
-
-def _whole(numbers: Iterable[Any], count: int) -> list[int]:
-    found = [n for n in numbers if type(n) is int and n >= 0] if isinstance(numbers, list) else []
-    if len(found) != count:
+        match json.loads(packed):
+            case {"since": since, "files": [*files]}:
+                return cls(tuple(Mark(*_numbers(numbers, 6)) for numbers in files), *_numbers([since], 1))
         raise ValueError("not a position")
-    return found
+
+
+def _numbers(found: Any, count: int) -> list[int]:
+    if isinstance(found, list) and len(found) == count and all(type(n) is int and n >= 0 for n in found):
+        return found
+    raise ValueError("not a position")

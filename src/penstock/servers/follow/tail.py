@@ -118,9 +118,13 @@ class Tail:
 
     def _look(self) -> None:
         """Notice growth, truncation, and other contents in the same file; raises Truncated."""
+        before = self.mtime
         self._stat()
         if self.packed:
             return
+        if not self._start and not self.size and self.mtime > before:
+            self.mtime = before
+            raise Truncated
         if self.size != self.read_to and self._data.fetch(0, len(self._start)) != self._start:
             raise Truncated
         if self.size < self.read_to or self.size < self.silent < ALL:

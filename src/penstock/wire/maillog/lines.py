@@ -10,18 +10,27 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
-from penstock.wire.maillog import postfix
+from penstock.wire.maillog import dovecot, exim, php, postfix, saslauthd
 from penstock.wire.maillog.facts import Fact
 from penstock.wire.maillog.kinds import IGNORED, Found, Kind, Parse
 from penstock.wire.maillog.stamps import Clock
 
-PROGRAMS: dict[str, Parse] = {}
+PROGRAMS: dict[str, Parse] = {
+    "dovecot": dovecot.parse,
+    "exim": exim.parse,
+    "php": php.parse,
+    "saslauthd": saslauthd.parse,
+}
 """Programs other than Postfix. ``exim`` and ``php`` are also the parsers of files of their own format, whose
 lines name no program (Exim's main log, PHP's ``mail.log``)."""
 
 KINDS: tuple[Kind, ...] = (
     Kind("syslog", "last message repeated ", "syslog folded equal lines"),
     *postfix.KINDS,
+    *exim.KINDS,
+    *dovecot.KINDS,
+    *php.KINDS,
+    *saslauthd.KINDS,
 )
 """All kinds of lines that are knowingly ignored."""
 
@@ -73,20 +82,25 @@ class Reader:
 
     def feed(self, line: str) -> Fact | None:
         """A line without its line end."""
-        if line[:16] != self._stamp:
-            at = self.clock.classic(line[:15]) if line[15:16] == " " else None
-            if at is None:
-                return self._otherwise(line)
-            self._stamp, self._at = line[:16], at
-        end = line.find(": ", 16)
-        route = self._routes.get(line[16:end])
+        start = 16
+        if line[:16] == self._stamp:
+            at = self._at
+        elif line[15:16] == " " and (classic := self.clock.classic(line[:15])) is not None:
+            at = self._at = classic
+            self._stamp = line[:16]
+        elif (precise := self.clock.precise(line)) is not None:
+            at, start = precise, 33
+        else:
+            return self._otherwise(line)
+        end = line.find(": ", start)
+        route = self._routes.get(line[start:end])
         if route is None or end < 0:
-            return self._tagged(self._at, line, 16)
+            return self._tagged(at, line, start)
         parse = route[0]
         if parse is None:
             self.foreign += 1
             return None
-        found = parse(self._at, route[1], line[end + 2 :])
+        found = parse(at, route[1], line[end + 2 :])
         if found is IGNORED:
             self.ignored += 1
             return None
@@ -126,7 +140,7 @@ class Reader:
         return found
 
     def _otherwise(self, line: str) -> Fact | None:
-        """Lines that do not begin with a padded classic stamp."""
+        """Lines that do not begin with a stamp of the usual forms."""
         if line[:1] == "<":  # <PRI>, RFC 3164 §4.1.1
             end = line.find(">", 1, 6)
             if line[1:end].isdigit() and line[end + 1 : end + 2] != "<":

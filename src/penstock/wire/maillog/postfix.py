@@ -40,8 +40,9 @@ _DELIVERY = re.compile(
     r"status=([a-z-]+) \("
 )
 _CLIENT = re.compile(rf"{QUEUE_ID}: client=[^\s\[]*\[([^\]\s]*)\](.*)", re.DOTALL)
+_LOGIN = r"[^,]*(?:,(?! (?:sasl_sender|orig_queue_id|orig_client)=)[^,]*)*"
 _MORE = re.compile(
-    r"(?::\d+)?(?:, sasl_method=[^,]*)?(?:, sasl_username=(.*?))?(?:, sasl_sender=.*|"
+    rf"(?::\d+)?(?:, sasl_method=[^,]*)?(?:, sasl_username=({_LOGIN}))?(?:, sasl_sender=.*|"
     r"(?:, orig_queue_id=(\w+))?(?:, orig_client=[^\s,]*)?)"
 )
 _ACTION = re.compile(rf"(?:NOQUEUE|{QUEUE_ID}): ({'|'.join(ACTIONS)}): (.*)")
@@ -67,7 +68,7 @@ _unread_postsuper = postfix_kinds.unread("postsuper")
 
 def smtpd(at: float, scope: str, text: str) -> Found:
     """What clients ask for. ``QID: client=…``, refusals, failed logins."""
-    if text.startswith(("connect from ", "disconnect from ")):  # half of all: looked at first
+    if text.startswith(("connect from ", "disconnect from ", "Anonymous TLS ")):  # most: looked at first
         return IGNORED
     client = _CLIENT.fullmatch(text)
     if client is not None:
@@ -187,7 +188,7 @@ DELIVERY = {
 """Delivery agents, and whose rows of ignored kinds they share."""
 
 DAEMONS: dict[str, Parse] = {
-    **{daemon: idle(daemon) for daemon in postfix_kinds.PLAIN if daemon != postfix_kinds.ANY},
+    **{daemon: idle(daemon) for daemon in (*postfix_kinds.SILENT, *postfix_kinds.PLAIN)},
     **{service: delivery(service, kinds) for service, kinds in DELIVERY.items()},
     "smtpd": smtpd,
     "cleanup": cleanup,

@@ -13,10 +13,10 @@ from penstock.wire.maillog.kinds import IGNORED, Ignored, Kind
 ANY = "*"
 
 TLS_MADE = {
-    "Anonymous TLS connection established": "encryption agreed",
-    "Trusted TLS connection established": "encryption agreed",
-    "Untrusted TLS connection established": "encryption agreed",
-    "Verified TLS connection established": "encryption agreed",
+    "Anonymous TLS connection ": "encryption agreed",
+    "Trusted TLS connection ": "encryption agreed",
+    "Untrusted TLS connection ": "encryption agreed",
+    "Verified TLS connection ": "encryption agreed",
     "setting up TLS connection": "encryption begins",
     "SSL_accept error": "encryption failed",
     "SSL_connect error": "encryption failed",
@@ -37,6 +37,14 @@ TLS_MADE = {
 }
 
 _DNS = "a lookup in the DNS or in the connection cache"
+
+SILENT = (
+    *("flush", "pickup", "post-install", "postalias", "postcat", "postconf", "postdrop", "postfix"),
+    *("postfix-tls-script", "postfix-wrapper", "postkick", "postlock", "postlog", "postlogd", "postmap"),
+    *("postmulti", "postqueue", "proxymap", "proxywrite", "sendmail", "set-permissions", "showq", "spawn"),
+    "trivial-rewrite",
+)
+"""Daemons and commands of which only the rows of ``ANY`` are known."""
 
 PLAIN: dict[str, dict[str, str]] = {
     "smtpd": {
@@ -64,9 +72,7 @@ PLAIN: dict[str, dict[str, str]] = {
         "proxy-reject: ": "a before-queue filter's answer: the filter logs the message itself",
         "bare <LF> received": "a client's line ends",
         "discarding EHLO keywords": "an extension is not offered",
-        "table ": "a lookup table has changed: the process restarts",
     },
-    "cleanup": {"table ": "a lookup table has changed: the process restarts"},
     "smtp": {
         **TLS_MADE,
         "connect to ": "a server cannot be reached; the outcome has a line of its own",
@@ -75,11 +81,7 @@ PLAIN: dict[str, dict[str, str]] = {
         "host ": "a server's answer; the outcome has a line of its own",
         "discarding EHLO keywords": "an extension is not used",
         "Host offered STARTTLS": "encryption was offered",
-        "table ": "a lookup table has changed: the process restarts",
     },
-    "local": {"table ": "a lookup table has changed: the process restarts"},
-    "virtual": {"table ": "a lookup table has changed: the process restarts"},
-    "pipe": {"table ": "a lookup table has changed: the process restarts"},
     "postscreen": {
         "CONNECT from ": "a client came",
         "PASS ": "a client passed the tests",
@@ -99,7 +101,6 @@ PLAIN: dict[str, dict[str, str]] = {
         "UNFAIR ": "a client broke the protocol",
         "cache ": "the cache was cleaned",
         "close database": "the cache was closed",
-        "table ": "a lookup table has changed: the process restarts",
     },
     "anvil": {"statistics: ": "how often clients came"},
     "scache": {"statistics: ": _DNS},
@@ -126,8 +127,6 @@ PLAIN: dict[str, dict[str, str]] = {
         "CONNECT ": "encryption for another daemon",
         "DISCONNECT ": "encryption for another daemon",
     },
-    "trivial-rewrite": {"table ": "a lookup table has changed: the process restarts"},
-    "proxymap": {"table ": "a lookup table has changed: the process restarts"},
     "postsuper": {
         "Deleted: ": "how many were deleted: each has a line",
         "Requeued: ": "how many were queued again: each has a line",
@@ -145,36 +144,14 @@ PLAIN: dict[str, dict[str, str]] = {
         "aborting the Postfix": "Postfix stops",
         "checking for the Postfix": "an administrator asked",
     },
-    "sendmail": {},
-    "flush": {},
-    "showq": {},
-    "spawn": {},
-    "postlog": {},
-    "postlogd": {},
-    "postdrop": {},
-    "postqueue": {},
-    "postmap": {},
-    "postalias": {},
-    "postconf": {},
-    "postmulti": {},
-    "postkick": {},
-    "postcat": {},
-    "postlock": {},
-    "post-install": {},
-    "postfix": {},
-    "postfix-wrapper": {},
-    "postfix-tls-script": {},
-    "set-permissions": {},
     "qmqpd": {"connect from ": "a client came", "disconnect from ": "a client left"},
-    "pickup": {},
-    "qmgr": {},
-    "bounce": {},
     ANY: {
         "warning: ": "something that Postfix finds odd; outcomes have lines of their own",
         "fatal: ": "a daemon stops",
         "error: ": "a daemon's trouble",
         "panic: ": "a daemon stops",
         "info: ": "a remark",
+        "table ": "a lookup table has changed: the process restarts",
         "message repeated ": "syslog folded equal lines",
         "using backwards-compatible default setting ": "advice about settings",
         "Postfix is ": "advice about settings",

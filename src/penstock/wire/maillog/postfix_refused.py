@@ -35,8 +35,9 @@ ACTIONS = {
 }
 
 _WHO = re.compile(r"([A-Z][A-Z-]*(?: [A-Z]+)?) from [^\s\[]*\[([^\]\s]*)\](?::\d+)?: ")
-_END = re.compile(r" proto=\w+(?: helo=<[^<> ]*>)?(?: sasl_username=<([^<>]*)>)?")
+_END = re.compile(r"(?: proto=\w+)?(?: helo=<[^<> ]*>)?(?: sasl_username=<([^<>]*)>)?")
 _FROM_TO = re.compile(r'; (?:from=<([^<>";]*)>)?(?: ?to=<([^<>";]*)>)?')
+_CHECK = re.compile(r"(header|body|mime|nested|content|mime-error) ")
 _CONTENT = re.compile(r" from [^\s\[]*(?:\[([^\]\s]*)\](?::\d+)?)?$")
 _CONTENT_END = re.compile(
     r'; from=<([^<>";]*)>(?: to=<([^<>";]*)>)?(?: proto=\w+)?(?: helo=<[^<> ]*>)?(?:: (.*))?'
@@ -62,6 +63,8 @@ def refused(at: float, scope: str, queue_id: str, action: str, told: str) -> Ref
     if who is None:
         return _checked(at, scope, queue_id, action, told)
     end = told.rfind(" proto=")
+    if end < 0 and queue_id:  # what came through sendmail
+        end = len(told)
     ended = _END.fullmatch(told, end) if end > 0 else None
     if ended is None or may_be_cut(told):
         return None
@@ -87,11 +90,12 @@ def _addresses(body: str) -> tuple[str, str, str]:
 def _checked(at: float, scope: str, queue_id: str, action: str, told: str) -> Refused | None:
     """``header Subject: … from host[ip]; from=<…> to=<…> proto=ESMTP helo=<…>: text``. The header is the
     sender's: only the queue id and the action are sure."""
-    stage, space, _ = told.partition(" ")
-    if not (space and stage.isalpha() and stage.islower()) or queue_id == "":
+    check = _CHECK.match(told)
+    if check is None or queue_id == "":
         return None
-    start = told.find("; from=<")
-    found = _CONTENT_END.fullmatch(told, start) if start >= 0 else None
+    stage, start = check[1], told.find("; from=<")
+    sure = 0 <= start == told.rfind("; from=<") and not may_be_cut(told)
+    found = _CONTENT_END.fullmatch(told, start) if sure else None
     if found is None:
         return Refused(at, scope, queue_id, action, stage, "", "", "", "", "")
     origin = _CONTENT.search(told, max(0, start - 400), start)
@@ -101,7 +105,7 @@ def _checked(at: float, scope: str, queue_id: str, action: str, told: str) -> Re
 
 
 def login_failed(at: float, text: str) -> LoggedIn | None:
-    """``warning: host[ip]: SASL LOGIN authentication failed: …, sasl_username=x`` (Postfix 3.7 and later tell
+    """``warning: host[ip]: SASL LOGIN authentication failed: …, sasl_username=x`` (newer Postfix tells
     the name). None when it is another warning, or names nobody."""
     found = _LOGIN_FAILED.fullmatch(text)
     if found is None:

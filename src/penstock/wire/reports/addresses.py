@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 LONGEST_LOCAL: Final = 128
@@ -12,6 +13,8 @@ STOPS: Final = frozenset(" \t\r\n<>()[],;:\"'`|\\“”„«»‘’「」『』
 
 OPENERS: Final = "<([\"'`"
 NO_RECIPIENTS: Final = ("mailer-daemon", "postmaster", "mail-daemon", "maildaemon", "no-reply", "noreply")
+
+ESCAPE: Final = re.compile(r"\\x\{([0-9A-Fa-f]{1,6})\}")
 
 
 def addresses(text: str) -> list[str]:
@@ -63,29 +66,12 @@ def is_daemon(address: str) -> bool:
     return address.lower().startswith(NO_RECIPIENTS)
 
 
-def xtext(value: str) -> str:
-    """Decode xtext (RFC 3461 §4): ``+2B`` → ``+``; and ``\\x{5317}`` of utf-8-addr-xtext (RFC 6533 §3)."""
-    pieces, at = [], 0
-    while at < len(value):
-        if value[at] == "+" and _is_hex(value[at + 1 : at + 3]):
-            pieces.append(chr(int(value[at + 1 : at + 3], 16)))
-            at += 3
-        elif value.startswith("\\x{", at) and (end := value.find("}", at, at + 10)) > 0:
-            pieces.append(_character(value[at + 3 : end]))
-            at = end + 1
-        else:
-            pieces.append(value[at])
-            at += 1
-    return "".join(pieces)
-
-
-def _is_hex(digits: str) -> bool:
-    return len(digits) == 2 and digits[0] in "0123456789ABCDEF" and digits[1] in "0123456789ABCDEF"
+def unescaped(value: str) -> str:
+    """Undo what some reporters leave undone: ``+2B`` and ``+3D`` of xtext (RFC 3461 §4; other pairs may be
+    a user's own tag), and ``\\x{5317}`` of utf-8-addr-xtext (RFC 6533 §3)."""
+    return ESCAPE.sub(lambda match: _character(match[1]), value.replace("+2B", "+").replace("+3D", "="))
 
 
 def _character(digits: str) -> str:
-    try:
-        code = int(digits, 16)
-    except ValueError:
-        return ""
+    code = int(digits, 16)
     return chr(code) if code <= 0x10FFFF and not 0xD800 <= code <= 0xDFFF else ""

@@ -10,7 +10,7 @@ from typing import Any, Final
 from penstock.wire.reports.addresses import first_address
 from penstock.wire.reports.arf import complainant
 from penstock.wire.reports.dsn import better
-from penstock.wire.reports.model import MOST_RECIPIENTS, Report, ReportedRecipient
+from penstock.wire.reports.model import MOST_RECIPIENTS, Kind, Report, ReportedRecipient
 from penstock.wire.reports.original import message_id
 
 LONGEST: Final = 512_000
@@ -65,7 +65,7 @@ def _bounce(notice: Mapping[str, Any]) -> Report:
         status = better(str(person.get("status") or fallback)[:12], reply)
         address = first_address(str(person["emailAddress"]))
         recipients.append(ReportedRecipient(address, "failed", status, reply.strip()[:2000]))
-    kind = "bounce" if recipients else "other"
+    kind: Kind = "bounce" if recipients else "other"
     reporter = str(bounce.get("reportingMTA", "")).rpartition(";")[2].strip()[:255]
     return Report(kind, tuple(recipients), _id(notice), original_from=_source(notice), reporting_mta=reporter)
 

@@ -9,6 +9,7 @@ from typing import Final
 from penstock.wire.reports.addresses import addresses, first_address
 from penstock.wire.reports.model import MOST_RECIPIENTS, ReportedRecipient
 from penstock.wire.reports.original import moment
+from penstock.wire.reports.phrases import any_of
 from penstock.wire.reports.tree import Headers, fields_of
 
 TYPE: Final = re.compile(r"[a-z0-9-]{1,40}")
@@ -20,11 +21,13 @@ LOOP_RECIPIENT: Final = ("x-hmxmroriginalrecipient", "x-aol-original-recipient")
 """Fields that a mailbox provider adds to a message that its user has reported, with the user's address
 (the first is Microsoft's JMRP)."""
 
-SPAM_REPORT: Final = re.compile(
-    r"\[SpamCop \(|^complaint about message from \d|^(?:fwd?: |fw: )?\[?(?:spam|abuse|fbl) ?(?:complaint|report)\b"
-    r"|^email feedback report for ip |^AOL e-?mail program report",
-    re.IGNORECASE,
-)
+SPAM_REPORT: Final = any_of(r"""
+    \[SpamCop \(
+    ^complaint about message from \d
+    ^(?:fwd?: |fw: )?\[?(?:spam|abuse|fbl) ?(?:complaint|report)\b
+    ^email feedback report for ip[ ]
+    ^AOL e-?mail program report
+""")
 XARF: Final = ("x-arf", "x-xarf")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from penstock.wire.reports.addresses import addresses, xtext
+from penstock.wire.reports.addresses import first_address, unescaped
 from penstock.wire.reports.model import MOST_RECIPIENTS, ReportedRecipient
 
 MOST_LINES: Final = 20_000
@@ -16,7 +16,7 @@ LONGEST_VALUE: Final = 2000
 
 STATUS: Final = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)")
 FIELD: Final = re.compile(r"[ \t]{0,8}([A-Za-z][A-Za-z0-9-]{2,40}) ?:[ \t]*(.*)")
-TYPE: Final = re.compile(r"\s*([A-Za-z0-9-]{1,20})\s*;\s*(.*)", re.DOTALL)
+TYPE: Final = re.compile(r"\s*([A-Za-z0-9-]{1,40})\s*;\s*(.*)", re.DOTALL)
 
 QUOTED: Final = re.compile(r"\d\.[x\d]\.\d - [\w ]{1,80} ([45]\d\d)-'([^']{1,1000})'")
 
@@ -94,10 +94,9 @@ def read_fields(text: str) -> Fields:
             fresh, last = False, name
             target = fields.message if name in MESSAGE_FIELDS else group
             target.setdefault(name, match[2].lstrip()[:LONGEST_VALUE])
-        elif last and (line[0] in " \t" or not match) and len(group.get(last, "")) < LONGEST_VALUE:
-            if last in group:
-                within = group[last].lower().startswith("x-notes")  # Domino folds within words
-                group[last] += (line.removeprefix(" ") if within else " " + line.strip())[:LONGEST_VALUE]
+        elif last in group and len(group[last]) < LONGEST_VALUE:
+            within = group[last].lower().startswith("x-notes")  # Domino folds within words
+            group[last] += (line.removeprefix(" ") if within else " " + line.strip())[:LONGEST_VALUE]
     return fields
 
 
@@ -180,10 +179,7 @@ def address_of(value: str) -> str:
     kind, given = (match[1].lower(), match[2]) if match else ("", value[:LONGEST_VALUE])
     if kind in ("x400", "fax", "tel"):
         return ""
-    found = addresses(given)
-    if not found:
-        return ""
-    return xtext(found[0]) if "+" in found[0] or "\\x{" in found[0] else found[0]
+    return first_address(unescaped(given))
 
 
 def untyped(value: str) -> str:

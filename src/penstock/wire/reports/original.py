@@ -65,7 +65,7 @@ def of_text(text: str) -> Original:
     """Facts of headers that were pasted into a text, perhaps indented."""
     lines = text[:MOST_BLOCK].lstrip("\n").split("\n")
     indent = len(lines[0]) - len(lines[0].lstrip(" \t>")) if lines else 0
-    block = []
+    block: list[str] = []
     for line in lines:
         if not line.strip():
             if block:

@@ -1,8 +1,8 @@
 """Bounces that are written for people only: which addresses failed, and what was said about each.
 
-Theory: writers differ, habits do not. The failed address stands at the beginning of a line, behind a label, in
-an SMTP dialogue or in a sentence about delivery; the reason is a line with a reply code that
-names the address, or the lines below it, or those above. So each line is looked at once for addresses and
+Theory: writers differ, habits do not. The failed address stands at the beginning of a line, behind a label,
+in an SMTP dialogue or in a sentence about delivery; the reason is a line with a reply code that names
+the address, or the lines below it, or those above. So each line is looked at once for addresses and
 codes, the strongest kind of mention that occurs at all names the recipients, and each one's reason is
 looked for from the nearest place outwards. Cost: linear in the text, which is bounded.
 Victims: prose in which somebody talks about an address; only mail that looks like a bounce gets here.
@@ -17,6 +17,7 @@ from typing import Final
 
 from penstock.wire.reports.addresses import addresses, is_daemon
 from penstock.wire.reports.model import MOST_RECIPIENTS
+from penstock.wire.reports.phrases import FAILING, NOT_FAILED, SEPARATOR
 
 MOST_LINES: Final = 2000
 LONGEST_LINE: Final = 1000
@@ -33,29 +34,8 @@ CONTINUED: Final = re.compile(r"[<> ]{0,5}[45]\d\d[- ](?:[45]\.\d{1,3}\.\d{1,3}[
 RCPT: Final = re.compile(r"\bRCPT TO:", re.IGNORECASE)
 BULLET: Final = " \t*•·-–|>"
 LABEL: Final = re.compile(r"[^<>@]{0,60}[:=]\s*[<\"'\[(]?$")
-NOT_FAILED: Final = re.compile(
-    r"from|sender|reply|return|contact|support|help|question|write|envelope|e-?mail us|abuse|\bcc\b|\bby\b|visit"
-    r"|message.?id|subject|mailto:|https?:",
-    re.IGNORECASE,
-)
-FAILING: Final = re.compile(
-    r"deliver|unknown|not found|recipient|reject|fail|exist|bounce|mailbox|returned|could ?n.t|could not|cannot"
-    r"|can.t|unable|refused|zustell|empf[aä]nger|destinat|entreg|recapit|distribu",
-    re.IGNORECASE,
-)
 EXPANDED: Final = re.compile(r"\s*\((?:expanded|generated|ultimately|reason)\b")
 
-SEPARATOR: Final = re.compile(
-    r"(?:below this line is a copy|enclosed is a copy|(?:this|here|below|the following) is (?:a|the) copy of"
-    r"|(?:the )?headers? of the (?:original )?message|(?:original |your |the )?message headers? (?:follow|of)"
-    r"|message headers? follows?|(?:start of )?returned message|unsent message|undelivered message|copy of your"
-    r"|a copy of (?:the|your) (?:original )?message|(?:the )?text of (?:the|your) message|message contents? follow"
-    r"|message text follows|begin(?:ning)? of (?:original )?message|content-type: message/rfc822"
-    r"|original (?:message|mail|e-mail)(?: headers?)?(?: follows?| below| is| was)?$"
-    r"|urspr(?:ü|ue)ngliche nachricht|message d.origine|mensaje original|messaggio originale|mensagem original"
-    r"|the first \d{1,3} lines|your original message|forwarded message|included is a copy)",
-    re.IGNORECASE,
-)
 SENT: Final = re.compile(r"(?:received|return-path|message-id) ?: ?[<(a-z\[]", re.IGNORECASE)
 HEADER_LINE: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,40}:")
 RULE: Final = " \t-_=*#~+:.>"
@@ -85,11 +65,12 @@ class Told:
     """Whether the failed are named as such, not merely mentioned."""
     evidence: bool = False
     """Whether anything but the address itself speaks of a failure."""
+    first: str | None = None
 
     def reply(self, address: str) -> str:
         """What was said about the address, from the surest place to the least."""
         rows = self.where.get(address.lower(), [])
-        for find in (self._named, self._below, self._first_code, self._above):
+        for find in (self._named, self._below, self._first_code, self._far_below, self._nearby):
             if text := find(rows):
                 return text[:LONGEST_REPLY]
         words = " ".join(line.text for line in self.lines[:40] if line.text)
@@ -146,9 +127,20 @@ class Told:
             for below in range(row + 1, last):
                 if self.lines[below].enhanced:
                     return self._around(below)
-            if text := self._paragraph(row, last):
+            text, near = self._paragraph(row, last), not self._alone(row)
+            if text and (near or FAILING.search(text)):
                 return text
         return ""
+
+    def _far_below(self, rows: list[int]) -> str:
+        """Words below a gap, whatever they speak of."""
+        owned = (r for r in rows if self.lines[r].owner)
+        return next((text for r in owned if (text := self._paragraph(r, self._block(r)))), "")
+
+    def _alone(self, row: int) -> bool:
+        """Whether nothing stands in the address's line or right below it."""
+        following = self.lines[row + 1].text if row + 1 < len(self.lines) else ""
+        return not following and not rest_of(self.lines[row])
 
     def _block(self, row: int) -> int:
         """Where the lines about the address end."""
@@ -177,7 +169,7 @@ class Told:
         first = row
         while first > 0 and self.lines[first - 1].text and not self.lines[first - 1].owner:
             first -= 1
-        found = []
+        found: list[str] = []
         for line in self.lines[max(first, row - MOST_REPLY_LINES) : row + MOST_REPLY_LINES]:
             if not line.text or (found and line.owner):
                 break
@@ -185,23 +177,23 @@ class Told:
         return " ".join(found)
 
     def _first_code(self, rows: list[int]) -> str:
-        """The first code of all."""
+        """The first code of all; looked for once, as many may ask."""
         del rows
-        for row, line in enumerate(self.lines):
-            if line.code >= 0:
-                return self._from(row)
-        return next((self._around(row) for row, line in enumerate(self.lines) if line.enhanced), "")
+        if self.first is None:
+            coded = (self._from(row) for row, line in enumerate(self.lines) if line.code >= 0)
+            enhanced = (self._around(row) for row, line in enumerate(self.lines) if line.enhanced)
+            self.first = next(coded, "") or next(enhanced, "")
+        return self.first
 
-    def _above(self, rows: list[int]) -> str:
-        """The words above the first mention."""
+    def _nearby(self, rows: list[int]) -> str:
+        """The words around the first mention."""
         if not rows:
             return ""
-        first = rows[0]
-        found = [self.lines[row].text for row in range(max(0, first - 8), first + 1) if self.lines[row].text]
-        return " ".join(found)
+        around = self.lines[max(0, rows[0] - 8) : rows[0] + 8]
+        return " ".join(line.text for line in around if line.text)
 
     def _from(self, row: int) -> str:
-        """A reply from its code on, with the lines that go on with it; codes repeated by them are left out."""
+        """A reply from its code on, with the lines that go on with it; their codes are left out."""
         while row > 0 and self._goes_on(row - 1) and not self.lines[row].text.startswith(">>>"):
             row -= 1
         line = self.lines[row]
@@ -250,12 +242,13 @@ def _is_headers(following: list[str]) -> bool:
 def read_text(text: str, known: Iterable[str] = (), others: Collection[str] = ()) -> Told:
     """Who failed by a text for people, and its lines for ``Told.reply``.
 
-    ``known``: who failed, where that is certain already. ``others``: addresses in lower case that did not fail: those
-    of the reader and of the original's sender.
+    ``known``: who failed, where that is certain already. ``others``: addresses in lower case that did
+    not fail: those of the reader and of the original's sender.
     """
     told = Told()
     rank: dict[str, int] = {}
-    for row, raw in enumerate(cut(text)[0]):
+    apart: set[str] = set()
+    for row, raw in enumerate(text.split("\n", MOST_LINES)[:MOST_LINES]):
         line = _line(raw)
         told.lines.append(line)
         told.evidence = told.evidence or line.code >= 0 or line.enhanced or bool(FAILING.search(line.text))
@@ -264,9 +257,12 @@ def read_text(text: str, known: Iterable[str] = (), others: Collection[str] = ()
             if key not in told.where and len(told.where) >= MOST_RECIPIENTS:
                 break
             told.where.setdefault(key, []).append(row)
-            if key not in others:
-                rank[address] = max(rank.get(address, 0), _rank(line, address))
-    told.failed = list(known) or _strongest(rank)
+            if key in others:
+                continue
+            if _is_contact(line, address):
+                apart.add(key)
+            rank[address] = max(rank.get(address, 0), _rank(line, address))
+    told.failed = list(known) or _strongest({a: r for a, r in rank.items() if a.lower() not in apart})
     told.sure = bool(told.failed) and rank.get(told.failed[0], 3) >= 2
     return told
 
@@ -303,12 +299,24 @@ def _rank(line: Line, address: str) -> int:
         return 0
     if line.owner == address:
         return 3
-    before = line.text.partition(address)[0][-40:]
-    if RCPT.search(before):
+    if RCPT.search(_before(line, address)):
         return 2
-    if NOT_FAILED.search(before) or EXPANDED.match(line.text):
+    if EXPANDED.match(line.text):
         return 0
     return 2 if line.code >= 0 or FAILING.search(line.text) else 1
+
+
+def _is_contact(line: Line, address: str) -> bool:
+    """Whether the line names somebody to write to, or the sender."""
+    before = _before(line, address)
+    return bool(NOT_FAILED.search(before)) and not RCPT.search(before)
+
+
+def _before(line: Line, address: str) -> str:
+    """The words before an address, back to the one before it."""
+    before = line.text.partition(address)[0]
+    at = line.named.index(address)
+    return before.rpartition(line.named[at - 1])[2][-40:] if at else before[-40:]
 
 
 def _strongest(rank: dict[str, int]) -> list[str]:

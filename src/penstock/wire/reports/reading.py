@@ -28,7 +28,7 @@ TEXT_KINDS: Final = frozenset({"", "text/plain", "text", "text/html", "text/enri
 LONGEST_TEXT: Final = 200_000
 MOST_FORWARDED: Final = 3
 RELAY: Final = re.compile(
-    r"(?:\bhost|talking to|rejected by|by the server for the recipient domain \S{1,100} by) <?([\w.-]{3,255}\.\w[\w-]{1,30})"
+    r"(?:\bhost|talking to|rejected by|recipient domain \S{1,100} by) <?([\w.-]{3,255}\.\w[\w-]{1,30})"
 )
 BARE_CODE: Final = re.compile(r"[45]\d\d[ -]?(?:[45]\.\d{1,3}\.\d{1,3})?\W{0,3}$")
 CUT_SHORT: Final = re.compile(r"[45]\d\d-")
@@ -41,6 +41,8 @@ class Mail:
     headers: Headers
     parts: list[Part]
     text: str = ""
+    behind: str = ""
+    """The message that stands below the text, when it is no part of its own."""
     status: str = ""
     feedback: str = ""
     returned: list[Part] = field(default_factory=list)
@@ -85,7 +87,8 @@ def _taken_apart(raw: bytes, budget: Budget) -> Mail:
     mail.status = "\n\n".join(status)[:LONGEST_TEXT]
     mail.returned = [p for p in mail.parts if p.kind in RETURNED]
     mail.feedback = next((p.text() for p in mail.parts if p.kind == "message/feedback-report"), "")
-    mail.text = _text(mail.parts)
+    lines, mail.behind = plain.cut(_text(mail.parts))
+    mail.text = "\n".join(lines)
     mail.original = _original(mail)
     return mail
 
@@ -109,7 +112,7 @@ def _original(mail: Mail) -> Original:
     for part in mail.returned:
         if (found := of_part(part)).headers.fields:
             return found
-    return of_text(plain.cut(mail.text)[1])
+    return of_text(mail.behind)
 
 
 def _complaint(mail: Mail) -> Report | None:
@@ -138,8 +141,7 @@ def _report_of(feedback: arf.Feedback, mail: Mail) -> Report:
 
 def _delivery_status(mail: Mail) -> Report | None:
     """RFC 3464, in a part of its own or within the text."""
-    told = "\n".join(plain.cut(mail.text)[0])
-    fields = dsn.read_fields(mail.status or (told if dsn.has_fields(told) else ""))
+    fields = dsn.read_fields(mail.status or (mail.text if dsn.has_fields(mail.text) else ""))
     recipients = dsn.recipients_of(fields)
     if not recipients:
         return None
@@ -198,7 +200,15 @@ def _failed(told: plain.Told, mail: Mail) -> list[str]:
     if told.sure:
         return told.failed
     to = list(mail.original.recipients)
-    return to[:1] if len(to) == 1 else [a for a in to if a in told.failed] or told.failed
+    if len(to) == 1:
+        return to
+    return [a for a in to if a in told.failed] or (told.failed if len(told.failed) == 1 else [])
+
+
+def _themselves(mail: Mail) -> list[str]:
+    """Readers or senders of the original who failed: somebody wrote to himself."""
+    told = plain.read_text(mail.text)
+    return told.failed if told.sure else []
 
 
 def _notice(mail: Mail) -> Report | None:
@@ -215,7 +225,9 @@ def _for_people(mail: Mail) -> Report | None:
         return Report("other", original_message_id=mail.original.message_id)
     known = [a for value in headers.all("x-failed-recipients") for a in addresses(value)]
     told = plain.read_text(mail.text, dict.fromkeys(known[:MOST_RECIPIENTS]), _others(mail))
-    failed = _failed(told, mail) or plain.read_text(mail.text).failed
+    if not told.sure and _is_inline(mail):
+        return None
+    failed = _failed(told, mail) or _themselves(mail)
     if not (told.evidence or signs.SUBJECT.search(headers.get("subject"))) or not (
         failed or mail.original.message_id
     ):
@@ -247,15 +259,21 @@ def _marked(mail: Mail) -> Report | None:
 
 
 def _forwarded(mail: Mail, budget: Budget) -> Report:
-    """A report that somebody forwarded as an attachment; a message within a message costs one depth."""
-    for part in mail.returned[:MOST_FORWARDED]:
-        if part.kind not in ("message/rfc822", "message/global"):
-            continue
+    """A report that somebody forwarded, attached or below his words; each message within costs one depth."""
+    inner = [p.content() for p in mail.returned if p.kind in ("message/rfc822", "message/global")]
+    if _is_inline(mail):
+        inner.append(mail.behind.encode("utf-8", "replace"))
+    for raw in inner[:MOST_FORWARDED]:
         if budget.depth <= 0:
             raise BadReport("messages within messages: nested too deep")
-        inner = Budget(budget.parts, budget.depth - 1)
-        report = _read(part.content().lstrip(b"\n"), inner)
-        budget.parts = inner.parts
+        left = Budget(budget.parts, budget.depth - 1)
+        report = _read(raw.lstrip(b"\n"), left)
+        budget.parts = left.parts
         if report.kind != "other":
             return report
     return Report("other", original_message_id=mail.original.message_id)
+
+
+def _is_inline(mail: Mail) -> bool:
+    """Whether a mail system's message stands below the text."""
+    return bool(mail.behind) and signs.from_daemon(mail.original.headers)

@@ -2,57 +2,183 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from penstock.wire.reports.addresses import first_address
-from penstock.wire.reports.tree import Headers
+from penstock.wire.reports.phrases import any_of
+from penstock.wire.reports.tree import Headers, words_of
 
-DAEMON: Final = re.compile(
-    r"mailer.?daemon|postmaster|mail.?delivery|delivery.?subsystem|mail.?administrator|maildaemon|mail.?system"
-    r"|no-reply@sns\.amazonaws|bounces?@|mail.?deliver|email-bounces|amavis|mail.?router|undeliver|system admin"
-    r"|smtp.?daemon|mdaemon|mail.?server|microsoft ?exchange",
-    re.IGNORECASE,
-)
-SUBJECT: Final = re.compile(
-    r"undeliver|non.?deliver|deliver\w* (?:status|fail|problem|error|notification|unsuccess|report)|returned (?:e-?)?mail"
-    r"|failure (?:notice|delivery)|fail(?:ed|ure)[: ]+(?:to )?deliver|mail (?:deliver|fail|system error|error|could"
-    r"|returned)|returned to sender|returning (?:message|mail)|could(?: not|n't) be delivered|cannot be delivered"
-    r"|not delivered|mail rejected|message rejected|rejected mail|e-?mail rejected|bounced|bounce message|nondeliverable"
-    r"|delivery has failed|notification d.[ée]tat|unzustellbar|nicht zugestellt|nicht zustellbar|non remis"
-    r"|[ée]chec|no se (?:puede|pudo) entregar|entrega fallida|error de entrega|mancat[oa] (?:recapito|consegna)"
-    r"|falha na entrega|n[ãa]o (?:foi )?entregue|onbestelbaar|kan niet worden bezorgd|kunde inte levereras"
-    r"|ikke leveres|ei voitu toimittaa|niedostarczon|nelze doru|не доставлен|недоставлен|退信|無法傳遞|无法投递"
-    r"|配信不能|配信できません|送信できません|エラーメール|undelivered|user unknown|unknown user|mail fail",
-    re.IGNORECASE,
-)
-OPENER: Final = re.compile(
-    r"this is the qmail-send program|created automatically by mail delivery software|this is the mail (?:system|delivery)"
-    r"|delivery (?:has failed|to the following)|did not reach the following|could not be delivered|unable to deliver"
-    r"|was not delivered|undeliverable|wasn.t delivered|permanent (?:fatal )?error|transcript of session"
-    r"|couldn.t be delivered|delivery failed|cannot be delivered|not been delivered|failed permanently"
-    r"|incorrectly constructed|konnte nicht zugestellt|n.a pas pu [êe]tre|no se ha podido entregar|error delivering",
-    re.IGNORECASE,
-)
-DELAY: Final = re.compile(
-    r"warning message only|do not need to resend|no need to resend|will keep trying|still being retried"
-    r"|(?:delivery|message|mail) (?:attempts )?will (?:continue|be retried)|status notification \(delay\)"
-    r"|delivery (?:is |has been |temporarily )?(?:delayed|suspended)|not (?:yet )?been (?:yet )?delivered (?:yet|to all)"
-    r"|no action is required on your part|delivery delayed|message delayed|has been delayed|still undelivered"
-    r"|delayed mail|temporary (?:problem|failure)s? .{0,40}will|will retry for|wurde verz[öo]gert",
-    re.IGNORECASE,
-)
-GIVEN_UP: Final = re.compile(
-    r"given up|giving up|permanent|cannot send message|not going to try again|retry time(?:out)? (?:exceeded|not)"
-    r"|could not be delivered for|returned to sender|failed permanently",
-    re.IGNORECASE,
-)
-AUTOREPLY_SUBJECT: Final = re.compile(
-    r"(?:re: ?)?(?:auto(?:mat\w*)?[-: .]*(?:re(?:ply|sponse|spond)|antw|r[ée]p|risp|resp)|out of (?:the )?office|auto: "
-    r"|vacation|abwesenheit|absence|autoreply|away from|i am away|on (?:leave|holiday)|r[ée]ponse automatique"
-    r"|自動返信|自动回复|fuera de|risposta automatica)",
-    re.IGNORECASE,
-)
+DAEMON: Final = any_of(r"""
+    mailer.?daemon
+    mail.?daemon
+    smtp.?daemon
+    mdaemon
+    postmaster
+    mail.?deliver
+    delivery.?subsystem
+    mail.?administrator
+    mail.?system
+    mail.?router
+    mail.?server
+    bounces?@
+    email-bounces
+    amavis
+    undeliver
+    system admin
+    microsoft ?exchange
+    no-reply@sns\.amazonaws
+""")
+
+SUBJECT: Final = any_of(r"""
+    undeliver
+    non.?deliver
+    deliver[a-z]{0,5} (?:status|fail|problem|error|notification|unsuccess|report|has failed)
+    returned (?:e-?)?mail
+    failure (?:notice|delivery|notification)
+    fail(?:ed|ure)[: ] ?(?:to )?deliver
+    mail (?:deliver|fail|system error|error|could|returned|rejected)
+    (?:message|e-?mail) (?:deliver[a-z]{0,5} fail|rejected|not delivered|could not)
+    rejected (?:e-?)?mail
+    returned to sender
+    returning (?:message|mail)
+    could(?: not|n.t) be delivered
+    can(?: ?not|.t) be delivered
+    not delivered
+    bounced
+    bounce message
+    user unknown
+    unknown user
+    not (?:a )?member
+    mailing list rejected
+    loop alert
+    unzustellbar
+    nicht zugestellt
+    nicht zustellbar
+    zustellung fehlgeschlagen
+    unzustellbarkeit
+    non remis
+    non distribu
+    notification d.[ée]tat
+    [ée]chec
+    no se (?:puede|pudo|ha podido) entregar
+    entrega fallida
+    (?:error|fallo) (?:de|en la) entrega
+    no entregado
+    mancat[oa] (?:recapito|consegna)
+    impossibile recapitare
+    falha na entrega
+    n[ãa]o (?:foi )?entregue
+    onbestelbaar
+    kan niet worden (?:bezorgd|afgeleverd)
+    kunde inte levereras
+    ikke leveres
+    ei voitu toimittaa
+    niedostarczon
+    nelze doru
+    не ?доставлен
+    невозможно доставить
+    недоставленн
+    退信
+    無法傳遞
+    无法投递
+    未送达
+    配信不能
+    配信できません
+    送信できません
+    送信エラー
+    エラーメール
+    배달되지
+    배달 실패
+""")
+
+OPENER: Final = any_of(r"""
+    this is the qmail-send program
+    created automatically by (?:the )?mail delivery software
+    this is the mail (?:system|delivery)
+    this is the .{1,40} mail agent
+    delivery (?:has failed|failed|to the following)
+    did not reach the following
+    could not be delivered
+    cannot be delivered
+    couldn.t be delivered
+    was not delivered
+    wasn.t delivered
+    not been delivered
+    (?:unable|not able|failed) to deliver
+    undeliverable
+    permanent (?:fatal )?error
+    failed permanently
+    fatal error
+    transcript of session
+    incorrectly constructed
+    not (?:a )?member of this mailing list
+    not allowed to post
+    duplicated message-id
+    error (?:while |occurred while trying to )?deliver
+    unknown user
+    user unknown
+    konnte (?:leider )?nicht zugestellt
+    n.a pas pu [êe]tre
+    no se ha podido entregar
+    non .{0,20}recapitat
+    n[ãa]o p[ôo]de ser entregue
+    送信できませんでした
+    配信できませんでした
+    не (?:может|могло) быть доставлено
+""")
+
+DELAY: Final = any_of(r"""
+    warning message only
+    do not need to resend
+    no need to resend
+    will keep trying
+    still being retried
+    (?:delivery|message|mail) (?:attempts )?will (?:continue|be retried)
+    continue (?:trying )?to (?:try|deliver|attempt)
+    status notification \(delay\)
+    delivery (?:is |has been |temporarily )?(?:delayed|suspended)
+    (?:message|mail) (?:is |has been )?delayed
+    delayed mail
+    has not (?:yet )?been (?:yet )?delivered (?:yet|to all)
+    not yet been delivered
+    still undelivered
+    no action is required on your part
+    will retry for
+    wurde verz[öo]gert
+    zustellung verz[öo]gert
+    a [ée]t[ée] retard[ée]
+    se ha retrasado
+""")
+
+GIVEN_UP: Final = any_of(r"""
+    given up
+    giving up
+    permanent
+    cannot send message
+    not going to try again
+    retry time(?:out)? (?:exceeded|not)
+    could not be delivered for
+    returned to sender
+""")
+
+AUTOREPLY_SUBJECT: Final = any_of(r"""
+    (?:re: ?)?auto(?:matic|mated|matisch|matische)?[-: .]?(?:re(?:ply|sponse|spond)|antw|r[ée]p|risp|resp)
+    (?:re: ?)?out of (?:the )?office
+    auto:[ ]
+    vacation
+    (?:re: ?)?abwesen
+    absen[ct]
+    away from
+    i am away
+    on (?:leave|holiday)
+    r[ée]ponse automatique
+    risposta automatica
+    respuesta autom
+    fuera de
+    自動返信
+    自动回复
+""")
+
 AUTOREPLY_FIELDS: Final = (
     "x-autoreply",
     "x-autorespond",
@@ -62,21 +188,32 @@ AUTOREPLY_FIELDS: Final = (
     "x-mail-autoreply",
     "x-vacation",
 )
+MACHINES: Final = ("mailer-daemon", "postmaster", "mail-daemon", "maildaemon", "mdaemon", "bounce")
 WORDS: Final = 4000
+"""Characters of the text in which signs are looked for."""
 
 
 def from_daemon(headers: Headers) -> bool:
     """Whether a mail system wrote it: an empty return path, or its name."""
-    if headers.get("return-path").strip() == "<>":
-        return True
-    return bool(DAEMON.search(headers.get("from")[:500]) or DAEMON.search(headers.get("return-path")[:500]))
+    path = headers.get("return-path")[:500]
+    return path.strip() == "<>" or bool(DAEMON.search(headers.get("from")[:500]) or DAEMON.search(path))
+
+
+def says_returned(headers: Headers) -> bool:
+    """Whether the subject does."""
+    return bool(SUBJECT.search(subject_of(headers)))
+
+
+def subject_of(headers: Headers) -> str:
+    """The subject, decoded as far as RFC 2047 goes."""
+    return words_of(headers.get("subject")[:1000])
 
 
 def looks_returned(headers: Headers, text: str) -> bool:
     """Whether the mail looks like a bounce for a person."""
     if headers.get("x-failed-recipients"):
         return True
-    subject, opener = bool(SUBJECT.search(headers.get("subject")[:500])), bool(OPENER.search(text[:WORDS]))
+    subject, opener = says_returned(headers), bool(OPENER.search(text[:WORDS]))
     if subject and opener:
         return True
     return from_daemon(headers) and (subject or opener or _machine(headers))
@@ -84,24 +221,25 @@ def looks_returned(headers: Headers, text: str) -> bool:
 
 def _machine(headers: Headers) -> bool:
     """Whether the sender's very name says so: an empty path alone also marks autoreplies."""
-    sender = first_address(headers.get("from")).lower() or headers.get("from").lower()
-    return sender.startswith(("mailer-daemon", "postmaster", "mail-daemon", "maildaemon"))
+    sender = first_address(headers.get("from")).lower() or headers.get("from").strip(' <"').lower()
+    return sender.startswith(MACHINES)
 
 
 def is_autoreply(headers: Headers) -> bool:
     """Whether a person's robot answers (RFC 3834 §5); mail systems mark their bounces so as well."""
+    if AUTOREPLY_SUBJECT.match(subject_of(headers)):
+        return True
     if headers.get("x-failed-recipients") or _machine(headers):
-        return bool(AUTOREPLY_SUBJECT.match(headers.get("subject")[:200]))
+        return False
     automatic = headers.get("auto-submitted").lower().startswith(("auto-replied", "auto-notified"))
     precedence = headers.get("precedence").lower().replace("-", "_") in ("auto_reply", "autoreply")
     named = any(headers.get(name) for name in AUTOREPLY_FIELDS)
-    subject = bool(AUTOREPLY_SUBJECT.match(headers.get("subject")[:200]))
-    return named or precedence or subject or (automatic and not from_daemon(headers))
+    return named or precedence or (automatic and not from_daemon(headers))
 
 
 def is_delay(headers: Headers, text: str) -> bool:
     """Whether the mail says that delivery goes on."""
-    subject = headers.get("subject")[:500]
+    subject = subject_of(headers)
     if DELAY.search(subject) or subject.lower().startswith("warning: "):
         return True
     return bool(DELAY.search(text[:WORDS])) and not GIVEN_UP.search(f"{subject}\n{text[:WORDS]}")

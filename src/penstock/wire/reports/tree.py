@@ -32,6 +32,8 @@ HEADER_NAME: Final = re.compile(rb"[!-9;-~]{1,100}[ \t]*:")
 BLANK: Final = re.compile(rb"\n[ \t]*\n")
 FOLD: Final = re.compile(r"\n[ \t]+")
 PARAMETER: Final = re.compile(r';\s*([A-Za-z0-9*_-]{1,40})\s*=\s*("[^"\n]*"?|[^\s;"]+)')
+WORD: Final = re.compile(r"=\?([A-Za-z0-9_*-]{1,60})\?([BbQq])\?([^?\s]{0,500})\?=")
+BETWEEN: Final = re.compile(r"\?=\s{1,5}=\?")
 TAG: Final = re.compile(r"<([^<>]*)>")
 BREAK: Final = re.compile(r"/?(?:p|br|div|tr|td|table|li|ul|h[1-6]|pre|body|head|title)\b", re.IGNORECASE)
 HIDDEN: Final = re.compile(r"<(?:style|script|head)\b", re.IGNORECASE)
@@ -159,21 +161,22 @@ def split(body: bytes, boundary: str, most: int) -> list[bytes]:
 
 
 def _cut(body: bytes, marker: bytes, most: int) -> list[bytes]:
-    """What lies between lines that begin with the marker, up to its end mark or the end."""
+    """What lies between lines that are the marker, up to its end mark or the end."""
     pieces: list[bytes] = []
     began, at = -1, body.find(marker)
     while at >= 0:
-        if at == 0 or body[at - 1 : at] == b"\n":
+        line_end = body.find(b"\n", at)
+        line_end = len(body) if line_end < 0 else line_end
+        rest = body[at + len(marker) : line_end].strip() if line_end - at < 1000 else b"?"
+        if rest in (b"", b"--") and (at == 0 or body[at - 1 : at] == b"\n"):
             if began >= 0:
                 pieces.append(body[began : max(at - 1, began)])
+            if rest:
+                return pieces
             if len(pieces) > most:
                 raise BadReport(f"a multipart holds more than {most} parts")
-            after = at + len(marker)
-            if body[after : after + 2] == b"--":
-                return pieces
-            line_end = body.find(b"\n", after)
-            began = line_end + 1 if line_end >= 0 else len(body)
-        at = body.find(marker, at + len(marker))
+            began = min(line_end + 1, len(body))
+        at = body.find(marker, line_end)
     if began >= 0:
         pieces.append(body[began:])
     return pieces
@@ -208,6 +211,17 @@ def characters(raw: bytes, charset: str) -> str:
             except (LookupError, ValueError, TypeError):
                 continue
     return raw.decode("latin-1").replace("\r\n", "\n").replace("\x00", "")
+
+
+def words_of(value: str) -> str:
+    """A header value with its encoded words (RFC 2047) decoded."""
+    return WORD.sub(_word, BETWEEN.sub("?==?", value)) if "=?" in value else value
+
+
+def _word(match: re.Match[str]) -> str:
+    raw = match[3].encode("latin-1", "replace")
+    found = _from_base64(raw) if match[2] in "Bb" else binascii.a2b_qp(raw, header=True)
+    return characters(found, match[1].partition("*")[0])
 
 
 def plain(markup: str) -> str:

@@ -1,0 +1,132 @@
+"""Reports that came by mail, led back to the sender of the message that they are about.
+
+Backscatter and forgeries charge nobody: a report counts only if it is about a message that left here (by
+our signed reference, its Message-ID or its queue id), once for each recipient, and not more often than
+the message had recipients. What our own MTA reports was in its log already.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from penstock.core.events import Reported
+from penstock.engine import Engine
+from penstock.stores.sent import Found, SentIndex
+from penstock.wire.reports import Report, ReportedRecipient
+from penstock.wire.trace import Tracer
+
+log = structlog.get_logger()
+
+KEY_FILE: Final = "reference.key"
+KEY_BYTES: Final = 32
+
+USUAL_COMPLAINT: Final = "abuse"
+"""What a complaint that names no type is (RFC 5965 §7.3)."""
+
+UNLOGGED: Final = 5
+"""Reports that count about one message of which only the reference is known: a recipient could forge them."""
+
+
+class Intake:
+    """``take`` is what a ``ReportServer`` hands its reports to. ``reads_log``: the MTA's log is followed."""
+
+    def __init__(
+        self, engine: Engine, sent: SentIndex, tracer: Tracer, clock: Callable[[], float], reads_log: bool
+    ) -> None:
+        self.bounces = 0
+        self.complaints = 0
+        self.repeated = 0
+        self._engine = engine
+        self._sent = sent
+        self._tracer = tracer
+        self._clock = clock
+        self._reads_log = reads_log
+
+    async def take(self, name: str, report: Report, raw: bytes) -> str:
+        """Count a report; why it is to be kept, "" when it is dealt with."""
+        del name, raw
+        if not report.counts:
+            return ""
+        message = await self._message_of(report)
+        if message is None:
+            return "about no message that is known to have left here"
+        if report.kind == "bounce" and await self._from_our_log(report, message):
+            return ""
+        people = report.failed if report.kind == "bounce" else report.recipients or (_UNNAMED,)
+        for recipient in people:
+            await self._count(report, message, recipient)
+        return ""
+
+    async def _message_of(self, report: Report) -> Found | None:
+        await self._sent.flush()
+        found = await self._sent.find(report.original_message_id, "")
+        read = self._tracer.read(report.reference) if report.reference else None
+        if read is not None:
+            logged = found if found is not None and found.sender == read[0] else None
+            return logged or Found(read[0], int(read[1]), UNLOGGED)
+        if found is not None:
+            return found
+        for _, queue_id in report.hops:
+            found = await self._sent.find("", queue_id)
+            if found is not None:
+                return found
+        return None
+
+    async def _from_our_log(self, report: Report, message: Found) -> bool:
+        """The reporter is the MTA whose log we read: it told us when it happened."""
+        if not (self._reads_log and report.original_queue_id):
+            return False
+        logged = await self._sent.find("", report.original_queue_id)
+        return logged is not None and logged.sender == message.sender
+
+    async def _count(self, report: Report, message: Found, recipient: ReportedRecipient) -> None:
+        about = report.original_message_id or report.reference or report.original_queue_id
+        what = f"{report.kind} {message.sender} {about}"
+        most = max(message.recipients, 1)
+        address = recipient.address.lower()
+        if not await self._sent.once(f"{what} {address}") or not await self._sent.at_most(most, what):
+            self.repeated += 1
+            return
+        kind = ""
+        if report.kind == "bounce":
+            self.bounces += 1
+        else:
+            self.complaints += 1
+            kind = report.feedback_type or USUAL_COMPLAINT
+        status, reply = recipient.status, recipient.reply
+        self._engine.observe(Reported(self._clock(), message.sender, address, status, reply, kind))
+
+
+_UNNAMED: Final = ReportedRecipient("", "")
+
+
+def open_tracer(state: Path) -> Tracer:
+    """References under the key in the state folder, made when there is none.
+
+    Without a folder the key lives as long as the process: references of an earlier run are then unknown.
+    """
+    path = state / KEY_FILE
+    try:
+        return Tracer(_key(path))
+    except (OSError, ValueError) as error:
+        log.error("no lasting key for references: a restart makes them unreadable", why=str(error))
+        return Tracer(secrets.token_bytes(KEY_BYTES))
+
+
+def _key(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        key = secrets.token_bytes(KEY_BYTES)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+        return key

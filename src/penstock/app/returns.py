@@ -1,0 +1,75 @@
+"""What comes back: the logs that are followed, and the reports that come by mail."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from penstock.app import listeners
+from penstock.app.intake import Intake, open_tracer
+from penstock.app.listeners import ListenError
+from penstock.app.node import Node
+from penstock.app.watching import Watched
+from penstock.servers.reports import ReportServer
+from penstock.wire.trace import HEADER
+
+log = structlog.get_logger()
+
+FOLDER: Final = "reports"
+
+
+class Returns:
+    """Opened after the engine, closed before the log of counts."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    async def open(self) -> None:
+        """Begin to follow and to listen. What cannot be had is complained about: the gate goes on."""
+        settings = self._node.settings
+        for name, source in settings.logs.items():
+            watched = Watched(self._node, name, source)
+            watched.follower.start()
+            self._node.logs.append(watched)
+        wanted = settings.reports
+        if wanted.header or wanted.listen:
+            tracer = open_tracer(settings.state)
+            if wanted.header:
+                self._node.engine.stamp = lambda sender, at: f"{HEADER}: {tracer.token(sender, at)}"
+            self._node.intake = Intake(
+                self._node.engine, self._node.sent, tracer, self._node.clock, reads_log=bool(self._node.logs)
+            )
+            await self._listen(self._node.intake)
+
+    async def _listen(self, intake: Intake) -> None:
+        settings = self._node.settings
+        if not settings.reports.listen:
+            return
+        server = ReportServer(
+            settings.state / FOLDER,
+            intake.take,
+            recipients=settings.reports.recipients,
+            hostname=socket.gethostname(),
+        )
+        try:
+            await server.start()
+            self._node.reports = server
+            for address in settings.reports.listen:
+                await server.listen(listeners.bind(address), lmtp=True)
+        except (OSError, ListenError) as error:
+            log.error("no intake of reports", why=str(error))
+
+    async def close(self) -> None:
+        """Stop between two lines, and keep what the joins know."""
+        for watched in self._node.logs:
+            await watched.follower.stop()
+        if self._node.reports is not None:
+            await self._node.reports.close()
+        for address in self._node.settings.reports.listen:
+            if address.path:
+                with contextlib.suppress(OSError):
+                    Path(address.path).unlink()
