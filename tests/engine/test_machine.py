@@ -210,7 +210,7 @@ class Traffic(RuleBasedStateMachine):
             self.world.engine.observe(Died(self.world.at, dead, "milter-reject"))
         for mail in reversed(self.all):
             if mail.queue_id == dead.queue_id and mail.ended_at:
-                if int(self.world.at) - int(mail.ended_at) <= CRASHES_WITHIN - 1:
+                if self.world.at - int(mail.ended_at) <= CRASHES_WITHIN:
                     mail.ended = mail.kib = 0
                 break
 

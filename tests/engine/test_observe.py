@@ -371,7 +371,8 @@ def test_the_refusal_reads_well_and_tells_the_client_no_figure() -> None:
     assert [refusal_sentence(refusal) for refusal in world.saved()] == [
         "1 recipient of login:alice@example.com was deferred at 2023-11-14T22:13:20Z: 2 of its recipients "
         "came back as unknown-user within an hour; profile plain stops at 2 (2/h).",
-        "2 recipients of customer:1 were deferred at 2023-11-14T22:13:20Z: 3 of its recipients came back within a day; profile plain stops at 3 (3/d).",
+        "2 recipients of customer:1 were deferred at 2023-11-14T22:13:20Z: 3 of its recipients came back "
+        "within a day; profile plain stops at 3 (3/d).",
         "1 recipient of login:carol@example.com was deferred at 2023-11-15T23:15:00Z: 1 complaint about its "
         "mail came in within a day; profile plain stops at 1 of 5 recipients (1%/d min 1).",
     ]

@@ -3,8 +3,8 @@ counted once, and nobody but the line's own words names a sender.
 
     python tests/fuzz/fuzz_postfix_log.py [-runs=N] [-max_total_time=S] [CORPUS...]
 
-An input is a log. Its lines are fed as they are, and as text of each daemon. A reply of a remote server and an
-address of a client are filled with each line, too: they must not change what the line around them says.
+An input is a log. Its lines are fed as they are, and as text of each daemon. A reply of a remote server and
+an address of a client are filled with each line, too: they must not change what the line around them says.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ class Platform:
         self.random = random.Random(seed)
         self.host = host
         self.lines: list[Line] = []
+        self.sent: list[tuple[int, str, int]] = []
         self._messages = 0
 
     def message(
@@ -33,6 +34,7 @@ class Platform:
     ) -> None:
         """One message of a login; the first ``bounced`` recipients are refused."""
         qid = self._queue_id()
+        self.sent.append((int(at), f"login:{login}", len(recipients)))
         who = f"client=unknown[{client}], sasl_method=PLAIN, sasl_username={login}"
         self._say(at, "submission/smtpd", f"{qid}: {who}")
         self._rest(at, qid, login, recipients, bounced)

@@ -48,9 +48,7 @@ def test_no_figure_without_the_data() -> None:
 
 @pytest.mark.parametrize("largest", [1, 7, 2_000, 10_000_000])
 def test_the_curve_keeps_its_ends_and_stays_short(largest: int) -> None:
-    curve = Distribution(
-        Counter({value: 1 for value in range(1, min(largest, 2_000) + 1)} | {largest: 1})
-    ).curve()
+    curve = Distribution(Counter(dict.fromkeys(range(1, min(largest, 2000) + 1), 1) | {largest: 1})).curve()
     assert curve[0][1] == 1.0
     assert curve[-1][0] == largest
     assert len(curve) <= 170

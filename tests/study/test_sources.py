@@ -60,9 +60,10 @@ def test_a_torn_file_gives_what_is_there_and_a_warning(tmp_path: Path, suffix: s
     )(TEXT + text)
     file.write_bytes(packed[: len(packed) // 2])
     sources = open_sources([str(file)])
-    assert lines(sources)[:10] == LINES[:10] if suffix != ".bz2" else lines(sources) is not None
-    told = suffix == ".zst" or any("read only in part" in warning for warning in sources.warnings)
-    assert told
+    read = lines(sources)[:100]
+    assert read == LINES[: len(read)]
+    if suffix != ".zst":  # which cannot tell a torn end from a good one
+        assert "read only in part" in sources.warnings[0]
 
 
 def test_rotated_files_are_read_oldest_first_in_whatever_order_they_are_named(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from penstock.core.events import NOBODY, Delivered, Event, Message
+from penstock.core.events import NOBODY, Delivered, Event
 from penstock.core.names import Naming
 from penstock.study.outside import is_outside
 from penstock.study.sender_day import KEPT, MOST_DOMAINS, Detail, Top

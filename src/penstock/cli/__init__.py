@@ -27,6 +27,8 @@ COMMANDS: Final = {
     "resume": "penstock.cli.standing:resume",
     "limit": "penstock.cli.limit:limit",
     "report": "penstock.cli.report:report",
+    "replay": "penstock.cli.replay:replay",
+    "study": "penstock.cli.study:study",
     "reference": "penstock.cli.reference:reference",
 }
 """Command → where it is, in the order of the help."""

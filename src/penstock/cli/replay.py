@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from penstock.cli.common import json_option, print_json
+from penstock.cli.logs import progress_bar, settings_of, write_text
 
 if TYPE_CHECKING:
     from penstock.config import Settings
-    from penstock.study.reading import Reading
-    from penstock.study.replay import Replay
+
+MOST_ROWS = 20
+_PATH = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
 @click.argument("logs", nargs=-1, required=True, metavar="LOG...")
-@click.option("--policy", type=click.Path(path_type=Path), metavar="FILE", help="The policy to try.")
+@click.option("--policy", type=_PATH, metavar="FILE", envvar="PENSTOCK_CONFIG",
+              help="The policy to try (default: the installed one).")  # fmt: skip
 @click.option("--enforce", is_flag=True, help="As if no rule were in shadow mode.")
 @click.option("--year", type=click.IntRange(1990, 2054), help="Of the first line, where stamps have none.")
 @click.option("--timezone", default="", metavar="TZ", help="Of stamps without one (default: this machine's).")
-@click.option(
-    "--decisions",
-    type=click.Path(path_type=Path),
-    metavar="FILE.jsonl",
-    help="Write each message that would not have passed at once.",
-)
-@click.option("--report", type=click.Path(path_type=Path), metavar="FILE.html", help="Write a report.")
+@click.option("--decisions", type=_PATH, metavar="FILE.jsonl",
+              help="Write each message that would not have passed at once.")  # fmt: skip
+@click.option("--report", type=_PATH, metavar="FILE.html", help="Write a report.")
 @json_option
 def replay(
     logs: tuple[str, ...],
@@ -45,75 +42,120 @@ def replay(
 ) -> None:
     """Tell what a policy would have done to the mail in LOG...
 
-    LOG is a mail log (plain, .gz, .bz2, .xz, .zst), a folder of them, or - for standard input.
-    Nothing is changed anywhere; the running service is not asked.
+    LOG is a mail log (plain, .gz, .bz2, .xz, .zst), a folder of them, or - for standard input. Nothing is
+    changed anywhere, and the running service is not asked.
     """
-    from penstock.study.summary import summary_of
-
-    settings = _settings(policy, enforce)
+    settings = settings_of(policy)
+    if enforce:
+        settings = _enforced(settings)
     with ExitStack() as stack:
         written = stack.enter_context(_created(decisions)) if decisions is not None else None
-        page = stack.enter_context(_created(report)) if report is not None else None
-        reading, done, problems = _run(logs, settings, year, timezone, written, stack)
-        summary = summary_of(reading, done, problems)
-        if page is not None:
-            from penstock.study.replay_page import replay_page
+        summary = _run(logs, settings, year, timezone, written)
+    if report is not None:
+        from penstock.study.replay_page import replay_page
 
-            page.write(replay_page(summary, str(settings.file or "built-in policy")))
+        write_text(report, replay_page(summary, str(settings.file or "built-in policy")))
     if as_json:
         print_json(summary)
     else:
         _print(summary)
     if not summary["messages"]:
-        raise click.ClickException(_nothing(summary))
+        raise click.ClickException("no message of any sender in these logs")
 
 
-def _settings(policy: Path | None, enforce: bool) -> Settings:
+def _enforced(settings: Settings) -> Settings:
     from dataclasses import replace
 
-    from penstock.config import ConfigError, default_path, load
     from penstock.core.policy import enforced
 
-    try:
-        settings = load(policy or default_path())
-    except ConfigError as error:
-        raise click.ClickException("\n".join(map(str, error.problems))) from None
-    return replace(settings, policy=enforced(settings.policy)) if enforce else settings
+    return replace(settings, policy=enforced(settings.policy))
 
 
-@contextmanager
-def _created(path: Path) -> Iterator[TextIO]:
+def _created(path: Path) -> TextIO:
     try:
-        with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            yield file
+        return path.open("w", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror or error}") from None
 
 
 def _run(
-    logs: tuple[str, ...],
-    settings: Settings,
-    year: int | None,
-    timezone: str,
-    decisions: TextIO | None,
-    stack: ExitStack,
-) -> tuple[Reading, Replay, list[str]]:
+    logs: tuple[str, ...], settings: Settings, year: int | None, timezone: str, decisions: TextIO | None
+) -> dict[str, Any]:
     from penstock.app.parts import blocking_directory
     from penstock.study.reading import Reading
     from penstock.study.replay import Replay
     from penstock.study.sources import SourceError, open_sources
+    from penstock.study.summary import summary_of
     from penstock.wire.maillog.join import Join
     from penstock.zones import zone_of
 
+    begun = time.perf_counter()
     try:
-        zone = zone_of(timezone)
         directory = blocking_directory(settings)
-        sources = open_sources(logs, stack.enter_context(_progress()))
-        reading = Reading(sources, zone, year, time.time())
-        done = Replay(settings.policy, directory, decisions)
-        done.feed(reading.events(Join()))
+        with progress_bar() as progress:
+            sources = open_sources(logs, progress)
+            reading = Reading(sources, zone_of(timezone), year, time.time())
+            done = Replay(settings.policy, directory, decisions)
+            done.feed(reading.events(Join()))
         done.finish()
     except (SourceError, ValueError) as error:
         raise click.ClickException(str(error)) from None
     directory.close()
-    return reading, done, [*sources.warnings, *directory.problems.values()]
+    problems = [*sources.warnings, *directory.problems.values()]
+    return summary_of(reading, done, problems, time.perf_counter() - begun)
+
+
+# --- the terminal -----------------------------------------------------------------------------
+
+
+def _print(summary: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for line in _head(summary):
+        console.print(Text(line), soft_wrap=True)
+    _list(console, "Would have been paused", [_incident(one) for one in summary["incidents"]])
+    by_limit = [one for one in summary["limited"] if not one["shadow"]]
+    _list(console, "Would have been refused by a limit", [one["text"] for one in by_limit])
+    shadow = [one for one in summary["limited"] if one["shadow"]]
+    _list(console, "In shadow mode, so without consequence", [one["text"] for one in shadow])
+    for problem in summary["problems"]:
+        console.print(Text(f"\nwarning: {problem}", style="yellow"), soft_wrap=True)
+
+
+def _head(summary: dict[str, Any]) -> list[str]:
+    unknown = sum(summary["lines_unknown"].values())
+    lines = [
+        f"{summary['from']} to {summary['to']}: {summary['lines']:,} lines, {unknown:,} not understood, "
+        f"in {summary['seconds']:.1f} s",
+        f"{summary['messages']:,} messages of {summary['senders']:,} senders to {summary['recipients']:,} "
+        f"recipients; {summary['recipients_refused']:,} of these would not have passed",
+    ]
+    if unknown:
+        told = ", ".join(f"{daemon} {n:,}" for daemon, n in summary["lines_unknown"].items())
+        lines.append(f"not understood: {told}")
+    return lines
+
+
+def _incident(one: dict[str, Any]) -> str:
+    end = f" until {one['released_at']}" if one["released_at"] else ""
+    why = "; ".join(reason["text"] for reason in one["reasons"])
+    return (
+        f"{one['sender']} from {one['paused_at']}{end}: {why}. "
+        f"{one['recipients_before_pause']:,} recipients had got out within the day before, "
+        f"{one['recipients_after_pause']:,} would have been stopped."
+    )
+
+
+def _list(console: Any, title: str, rows: list[str]) -> None:
+    from rich.text import Text
+
+    if not rows:
+        console.print(Text.assemble((f"\n{title}", "bold"), ": nobody"))
+        return
+    console.print(Text.assemble((f"\n{title}", "bold"), f": {len(rows):,}"))
+    for row in rows[:MOST_ROWS]:
+        console.print(Text(f"  {row}"), soft_wrap=True)
+    if len(rows) > MOST_ROWS:
+        console.print(Text(f"  and {len(rows) - MOST_ROWS:,} more: see --json or --report"))

@@ -173,16 +173,14 @@ def _threshold(found: Threshold) -> str:
 def _touched(group: Group) -> Any:
     from rich.text import Text
 
-    if not group.touched:
-        return Text("Nobody is above a limit that touches 1 in 100 sender-days.")
-    what = "Above 1 in 100" if group.touched_senders else "The busiest"
-    table = _table(what, "days", "minute", "hour", "day", "per msg", "bounced", "clients")
+    table = _table(
+        "most unusual or busiest", "days", "minute", "hour", "day", "per msg", "bounced", "clients"
+    )
     for one in group.touched[:MOST_ROWS]:
         table.add_row(_who(one), *_figures(one))
-    if group.touched_senders > MOST_ROWS:
-        table.add_row(
-            Text(f"and {group.touched_senders - MOST_ROWS:,} more: see --report or --json", style="dim")
-        )
+    if len(group.touched) > MOST_ROWS:
+        above = _count(group.touched_senders, "sender")
+        table.add_row(Text(f"{above} above 1 in 100: more with --report or --json", style="dim"))
     return table
 
 

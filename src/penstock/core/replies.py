@@ -379,7 +379,12 @@ class Classifier:
             if len(self._codes) >= MOST_CACHED:
                 self._codes.clear()
             ranks = self._codes[key] = tuple(rank for rank, rule in self._bare if _codes_fit(rule, *key))
-        return min((rank for rank in ranks if rank < best and self._fit(rank, reply)), default=best)
+        for rank in ranks:
+            if rank >= best:
+                break
+            if self._fit(rank, reply):
+                return rank
+        return best
 
 
 def _unknown(final: str) -> ReplyClass:

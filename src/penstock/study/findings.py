@@ -68,15 +68,14 @@ class Touched:
 
 @dataclass(frozen=True)
 class Group:
-    """Senders of one sort. ``touched``: worst first, and no more than a report can hold of the
-    ``touched_senders``. Not ``enough`` sender-days for any limit: it names the busiest senders instead."""
+    """Senders of one sort. ``touched``: worst first, no more than a report can hold of the ``touched_senders``,
+    and the busiest ones in any case."""
 
     name: str
     senders: int
     sender_days: int
     recipients: int
     spreads: tuple[Spread, ...]
-    enough: bool
     touched: tuple[Touched, ...]
     touched_senders: int
 

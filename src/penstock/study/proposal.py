@@ -34,8 +34,11 @@ LEAST: Final = 100
 """Sender-days for limits of their own, and for looser ones than the built-in."""
 
 HEADROOM: Final = 2
-FAR_MORE: Final = 5
-"""Times the value that 19 in 20 sender-days do not exceed."""
+WIDE_HEADROOM: Final = 4
+"""Times the value that 1 in 100 exceeds, where 1 in 1,000 cannot be told."""
+
+FAR_MORE: Final = 10
+"""Times the value that 3 in 4 sender-days do not exceed."""
 
 BURST: Final = 0.5
 """Share of a day's mail within an hour from which a sender is a newsletter rather than an office."""
@@ -138,10 +141,10 @@ def _draft(measure: int, base: list[Track], profile: Profile, floor: int) -> tup
     if found.total < LEAST:
         return builtin, ""
     if found.total < ENOUGH:
-        amount = round_up(HEADROOM * found.most)
-        if amount <= builtin:
-            return builtin, f"built-in; the busiest of {found.total:,} sender-days had {found.most:,}"
-        return amount, f"the busiest of {found.total:,} sender-days had {found.most:,}; twice that"
+        value = found.touching(LEAST) or 0
+        amount = round_up(WIDE_HEADROOM * value)
+        said = f"1 in 100 of only {found.total:,} sender-days went above {value:,}"
+        return (amount, f"{said}; four times that") if amount > builtin else (builtin, f"{said}; built-in")
     value = found.touching(ENOUGH) or 0
     amount = round_up(HEADROOM * value)
     if amount < floor:
@@ -170,7 +173,7 @@ def _heavy(tracks: list[Track], floors: Sequence[int]) -> list[Track]:
     """Those that regularly send far more than the rest, the busiest first."""
     found: dict[str, Track] = {}
     for measure in range(len(WINDOWS)):
-        usual = Distribution(histogram(tracks, measure)).touching(20) or 0
+        usual = Distribution(histogram(tracks, measure)).touching(4) or 0
         far_more = max(FAR_MORE * usual, floors[measure])
         for track in tracks:
             if max(track.figures(measure)) > far_more and is_regular(days_above(track, measure, far_more)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 
 from penstock.core.names import Naming
@@ -43,7 +43,7 @@ def study(
         raise NothingToStudy(_why_not(period, sources.warnings))
     plans = [plan_of(group, tally, builtin) for group in groups]
     text = policy_file(plans, period, naming)
-    return Study(period, groups, tally.volume, text, (*sources.warnings, *_warnings(period)))
+    return Study(period, groups, tally.volume, text, (*sources.warnings, *_warnings(period, tally)))
 
 
 def _period(reading: Reading, tally: Tally, zone: tzinfo) -> Period:
@@ -76,10 +76,11 @@ def _why_not(period: Period, warnings: Sequence[str]) -> str:
     return "\n".join([*said, *warnings])
 
 
-def _warnings(period: Period) -> list[str]:
+def _warnings(period: Period, tally: Tally) -> Iterator[str]:
     """What an operator must know before believing the figures."""
     unknown = period.unknown_lines
-    if unknown <= period.lines // 100:
-        return []
-    worst = ", ".join(f"{daemon} {n:,}" for daemon, n in period.unknown[:3])
-    return [f"{unknown:,} of {period.lines:,} lines were not understood ({worst}): the counts may be too low"]
+    if unknown > period.lines // 100:
+        worst = ", ".join(f"{daemon} {n:,}" for daemon, n in period.unknown[:3])
+        yield f"{unknown:,} of {period.lines:,} lines were not understood ({worst}): counts may be too low"
+    if tally.misdated:
+        yield f"{tally.misdated:,} messages were left out, because their time cannot be meant"

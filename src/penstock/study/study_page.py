@@ -158,14 +158,8 @@ def _quantile_row(spread: Spread) -> list[object]:
 
 def _touched(group: Group, zone: tzinfo) -> Html:
     shown = group.touched[:MOST_ROWS]
-    if not shown:
-        return prose("Nobody is above the limit that touches 1 in 100 sender-days.")
-    more = (
-        f"; the first {len(shown)} of {group.touched_senders:,}" if group.touched_senders > len(shown) else ""
-    )
-    caption = f"Above a limit that touches 1 in 100 sender-days, worst first{more}"
-    if not group.touched_senders:
-        caption = "The busiest senders (too few sender-days for any limit)"
+    above = f"{_count(group.touched_senders, 'sender')} above a limit that touches 1 in 100 sender-days"
+    caption = f"{above}; the {len(shown)} most unusual or busiest" if group.touched_senders else "The busiest"
     columns = [Column("Sender and its busiest day", number=False), Column("Days")]
     columns += [Column(f"In {window}") for window in ("a minute", "an hour", "a day")]
     columns += [Column("Each"), Column("Bounced"), Column("Clients")]

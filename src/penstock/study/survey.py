@@ -25,7 +25,7 @@ STRICTEST: Final = ONE_IN[0]
 
 MOST_TOUCHED: Final = 200
 BUSIEST: Final = 10
-"""Senders named where there is too little data for any limit."""
+"""Senders named even when they are above no limit: with little mail, it is they who make the limit."""
 
 FAR_ABOVE: Final = 3
 """Times the limit from which somebody is no ordinary busy person."""
@@ -45,12 +45,11 @@ def _group(name: str, tally: Tally) -> Group | None:
         return None
     spreads = tuple(_spread(i, tracks) for i in range(len(MEASURES)))
     limits = [spread.threshold(STRICTEST).limit for spread in spreads]
-    enough = any(limits)
     details = _busiest_days(tally, name, limits)
     above = [track for track in tracks if _is_above(track, limits)]
-    listed = above if enough else _busiest(tracks)
+    listed = {track.key: track for track in (*above, *_busiest(tracks))}
     touched = [
-        _touched(track, spreads, limits, details[track.key]) for track in listed if track.key in details
+        _touched(track, spreads, limits, details[key]) for key, track in listed.items() if key in details
     ]
     touched.sort(key=lambda one: (-_severity(one.busiest, limits), one.sender))
     return Group(
@@ -59,7 +58,6 @@ def _group(name: str, tally: Tally) -> Group | None:
         sender_days=sum(len(track.dates()) for track in tracks),
         recipients=sum(track.recipients for track in tracks),
         spreads=spreads,
-        enough=enough,
         touched=tuple(touched[:MOST_TOUCHED]),
         touched_senders=len(above),
     )

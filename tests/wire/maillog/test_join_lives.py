@@ -129,7 +129,7 @@ def logs(draw: st.DrawFn, recur: bool) -> tuple[list[Fact], Counter[tuple[str, .
         row_of_steps = rows[draw(st.integers(0, len(rows) - 1))]
         step = row_of_steps.pop(0)
         # An id cannot recur within the second.
-        now += draw(st.sampled_from([0.0, 1.0, 400.0])) + isinstance(step[0], Client | PickedUp)
+        now += draw(st.sampled_from([0.0, 1.0, 25.0])) + isinstance(step[0], Client | PickedUp)
         facts += [at(now, fact) for fact in step]
         rows = [row for row in rows if row]
     return facts, truth
@@ -172,7 +172,7 @@ def fed(facts: list[Fact], restarts: set[int]) -> tuple[list[Event], list[object
     return [*events, *rest], [*values, *map(seen, rest)], join
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(logs(recur=True))
 def test_every_message_counts_once_on_the_right_account(
     log: tuple[list[Fact], Counter[tuple[str, ...]]],
@@ -183,7 +183,7 @@ def test_every_message_counts_once_on_the_right_account(
     assert (len(join), join.orphans, join.forgotten) == (0, 0, 0)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(logs(recur=True), st.data())
 def test_a_restart_anywhere_changes_no_event(
     log: tuple[list[Fact], Counter[tuple[str, ...]]], data: st.DataObject
@@ -196,7 +196,7 @@ def test_a_restart_anywhere_changes_no_event(
     assert list(after.pack()) == list(before.pack())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(logs(recur=False), st.data())
 def test_lines_that_are_read_twice_change_no_count(
     log: tuple[list[Fact], Counter[tuple[str, ...]]], data: st.DataObject
@@ -210,7 +210,7 @@ def test_lines_that_are_read_twice_change_no_count(
     assert join.orphans == 0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(logs(recur=True), st.integers(1, 4), st.data())
 def test_lost_lines_and_tight_bounds_leave_a_sound_state(
     log: tuple[list[Fact], Counter[tuple[str, ...]]], most: int, data: st.DataObject

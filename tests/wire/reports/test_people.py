@@ -114,8 +114,9 @@ OTHERS = {
 def test_what_is_no_bounce(name: str) -> None:
     headers, body = OTHERS[name]
     report = read_report(f"{headers}\n\n{body}\n".encode())
-    assert (report.kind, report.recipients) == ("other", ())
+    assert (report.kind, report.failed) == ("other", ())
     assert not report.counts
+    assert {r.action for r in report.recipients} == ({"delayed"} if "delay" in name else set())
 
 
 def test_a_bounce_below_the_words_of_who_forwards_it() -> None:

@@ -125,7 +125,9 @@ class Tail:
         if not self._start and not self.size and self.mtime > before:
             self.mtime = before
             raise Truncated
-        if self.size != self.read_to and self._data.fetch(0, len(self._start)) != self._start:
+        start = self._start
+        changed = self.size != self.read_to or self.size < len(start)
+        if changed and self._data.fetch(0, len(start)) != start:
             raise Truncated
         if self.size < self.read_to or self.size < self.silent < ALL:
             self._shrink()

@@ -46,9 +46,9 @@ _MORE = re.compile(
     r"(?:, orig_queue_id=(\w+))?(?:, orig_client=[^\s,]*)?)"
 )
 _ACTION = re.compile(rf"(?:NOQUEUE|{QUEUE_ID}): ({'|'.join(ACTIONS)}): (.*)")
-_NAMED = re.compile(rf"{QUEUE_ID}: message-id=(.*)")
+_NAMED = re.compile(rf"{QUEUE_ID}: message-id=(?:<([^<>]*)>|(.*))")
 _MOVED = re.compile(
-    rf"{QUEUE_ID}: (?:(removed)|from=<(.*)>, (?:size=(\d{{1,15}}), nrcpt=(\d{{1,9}}) \(queue active\)|"
+    rf"{QUEUE_ID}: (?:(removed)|from=<([^>]*|.*)>, (?:size=(\d{{1,15}}), nrcpt=(\d{{1,9}}) \(queue active\)|"
     r"status=(?:force-)?expired, returned to sender))"
 )
 _PICKED_UP = re.compile(rf"{QUEUE_ID}: uid=(\d{{1,10}}) from=<(.*)>(?: orig_id=(\w+))?")
@@ -96,8 +96,8 @@ def cleanup(at: float, scope: str, text: str) -> Found:
     """The Message-ID, and what header checks and milters decide."""
     named = _NAMED.fullmatch(text)
     if named is not None:
-        queue_id, name = named.groups()
-        return Named(at, scope, queue_id, name.removeprefix("<").removesuffix(">"))
+        queue_id, name, oddly = named.groups()
+        return Named(at, scope, queue_id, oddly.removeprefix("<") if name is None else name)
     acted = _ACTION.fullmatch(text)
     if acted is not None:
         return refused(at, scope, acted[1] or "", ACTIONS[acted[2]], acted[3])

@@ -39,6 +39,7 @@ EXPANDED: Final = re.compile(r"\s*\((?:expanded|generated|ultimately|reason)\b")
 SENT: Final = re.compile(r"(?:received|return-path|message-id) ?: ?[<(a-z\[]", re.IGNORECASE)
 HEADER_LINE: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,40}:")
 RULE: Final = " \t-_=*#~+:.>"
+EMPTY_WORDS: Final = ("service unavailable", "unknown mailer error 1", "unknown mailer error 2")
 
 
 @dataclass(slots=True)
@@ -82,7 +83,7 @@ class Told:
             line = self.lines[row]
             if line.code >= 0 and not RCPT.match(line.text[line.code :]):
                 remote = self._remote(row)
-                return self._from(row if remote < 0 else remote)
+                return self._from(remote) if remote >= 0 else self._local(row)
             if RCPT.search(line.text):
                 for below in range(row + 1, min(row + 4, len(self.lines))):
                     if self.lines[below].code >= 0:
@@ -101,6 +102,15 @@ class Told:
             if domain not in self.lines[above].text:
                 break
         return -1
+
+    def _local(self, row: int) -> str:
+        """The reporter's own answer; where it says nothing, what its delivery program said before."""
+        text = self._from(row)
+        before = self.lines[row - 1].text if row else ""
+        heading = not before or before.startswith(("-", ">>>", "<<<", "...")) or self.lines[row - 1].named
+        if heading or not text.lower().endswith(EMPTY_WORDS):
+            return text
+        return f"{text[:3]} {before}"
 
     def _is_remote(self, row: int) -> bool:
         return self.lines[row].text.startswith("<<<")
@@ -248,8 +258,10 @@ def read_text(text: str, known: Iterable[str] = (), others: Collection[str] = ()
     told = Told()
     rank: dict[str, int] = {}
     apart: set[str] = set()
+    margin = -1
     for row, raw in enumerate(text.split("\n", MOST_LINES)[:MOST_LINES]):
-        line = _line(raw)
+        line = _line(raw, margin)
+        margin = _margin(raw, line, margin)
         told.lines.append(line)
         told.evidence = told.evidence or line.code >= 0 or line.enhanced or bool(FAILING.search(line.text))
         for address in line.named:
@@ -267,14 +279,24 @@ def read_text(text: str, known: Iterable[str] = (), others: Collection[str] = ()
     return told
 
 
-def _line(raw: str) -> Line:
+def _margin(raw: str, line: Line, margin: int) -> int:
+    """How far the address is indented that the lines here are about; -1 after a gap."""
+    if line.owner:
+        return len(raw) - len(raw.lstrip())
+    return margin if line.text else -1
+
+
+def _line(raw: str, margin: int) -> Line:
+    """A line; one that is indented more than the address above goes on with that, though it may begin
+    with an address too."""
     text = raw[:LONGEST_LINE].strip()
     if text.startswith("> "):
         text = text[2:]
     named = addresses(text)
     match = CODE.search(text)
     line = Line(text, named, match.start() if match else -1, bool(ENHANCED.search(text)))
-    if named and _owns(text, named[0]):
+    goes_on = 0 <= margin < len(raw) - len(raw.lstrip())
+    if named and not goes_on and _owns(text, named[0]):
         line.owner = named[0]
     return line
 

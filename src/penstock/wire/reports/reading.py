@@ -217,24 +217,23 @@ def _notice(mail: Mail) -> Report | None:
 
 
 def _for_people(mail: Mail) -> Report | None:
-    """A bounce that only people can read; a delay and an autoreply are none."""
+    """A bounce that only people can read; a notice of delay is ``other``, an autoreply nothing."""
     headers = mail.headers
     if not signs.looks_returned(headers, mail.text) or signs.is_autoreply(headers):
         return None
-    if signs.is_delay(headers, mail.text) or "disposition-notification" in headers.get("content-type"):
-        return Report("other", original_message_id=mail.original.message_id)
+    if "disposition-notification" in headers.get("content-type"):
+        return None
     known = [a for value in headers.all("x-failed-recipients") for a in addresses(value)]
     told = plain.read_text(mail.text, dict.fromkeys(known[:MOST_RECIPIENTS]), _others(mail))
-    if not told.sure and _is_inline(mail):
+    if not told.sure and _returns_a_bounce(mail):
         return None
     failed = _failed(told, mail) or _themselves(mail)
-    if not (told.evidence or signs.SUBJECT.search(headers.get("subject"))) or not (
-        failed or mail.original.message_id
-    ):
+    if not (told.evidence or signs.says_returned(headers)) or not (failed or mail.original.message_id):
         return None
+    delay = signs.is_delay(headers, mail.text)
     return Report(
-        "bounce",
-        tuple(_recipient(address, told) for address in failed),
+        "other" if delay else "bounce",
+        tuple(_recipient(address, told, "delayed" if delay else "failed") for address in failed),
         original_message_id=mail.original.message_id,
         reference=mail.original.reference,
         original_from=mail.original.sender,
@@ -242,7 +241,7 @@ def _for_people(mail: Mail) -> Report | None:
     )
 
 
-def _recipient(address: str, told: plain.Told) -> ReportedRecipient:
+def _recipient(address: str, told: plain.Told, action: str) -> ReportedRecipient:
     reply = dsn.flattened(told.reply(address))
     rows = told.where.get(address.lower(), [0])
     around = " ".join(line.text for line in told.lines[max(0, rows[0] - 3) : rows[0] + 6])
@@ -261,7 +260,7 @@ def _marked(mail: Mail) -> Report | None:
 def _forwarded(mail: Mail, budget: Budget) -> Report:
     """A report that somebody forwarded, attached or below his words; each message within costs one depth."""
     inner = [p.content() for p in mail.returned if p.kind in ("message/rfc822", "message/global")]
-    if _is_inline(mail):
+    if mail.behind and _returns_a_bounce(mail):
         inner.append(mail.behind.encode("utf-8", "replace"))
     for raw in inner[:MOST_FORWARDED]:
         if budget.depth <= 0:
@@ -274,6 +273,6 @@ def _forwarded(mail: Mail, budget: Budget) -> Report:
     return Report("other", original_message_id=mail.original.message_id)
 
 
-def _is_inline(mail: Mail) -> bool:
-    """Whether a mail system's message stands below the text."""
-    return bool(mail.behind) and signs.from_daemon(mail.original.headers)
+def _returns_a_bounce(mail: Mail) -> bool:
+    """Whether a mail system's message is within."""
+    return signs.from_daemon(mail.original.headers)
