@@ -50,7 +50,6 @@ class Mail:
     closed: bool = False
     ended: int = 0
     kib: int = 0
-    queue_id: str = ""
     ended_at: float = 0.0
 
 
@@ -74,6 +73,7 @@ class Traffic(RuleBasedStateMachine):
         self.all = list(self.mails)
         self.asked = [self.world.at] * 3
         self.local: list[tuple[int, int]] = []
+        self.landed: dict[str, Mail] = {}
 
     def reached(self, owner: str) -> bool:
         """A limit on outcomes of the sender or its customer is reached: what the ledgers say, by hand."""
@@ -158,10 +158,11 @@ class Traffic(RuleBasedStateMachine):
         smtpd, mail = self.smtpds[i], self.mails[i]
         accepted = max(1, len(mail.accepted) - fewer)
         if not mail.closed and mail.accepted:
-            smtpd.queue_id = mail.queue_id = f"4X{len(self.all) % 3}"
+            smtpd.queue_id = f"4X{len(self.all) % 3}"
             verb = smtpd.end(accepted, kib * 1024)
             if verb is Verb.PASS:
                 mail.ended, mail.kib, mail.ended_at = accepted, kib, self.world.at
+                self.landed[smtpd.queue_id] = mail
                 self.within_limits(smtpd)
             assert smtpd.end(accepted, kib * 1024) is verb or verb is not Verb.PASS
             mail.closed = True
@@ -195,9 +196,9 @@ class Traffic(RuleBasedStateMachine):
         """Local mail, which the gate never sees, takes room from the customer's logins."""
         local = self.message(0)
         local.kind, local.name, local.recipients, local.size = "uid", "33", recipients, kib * 1024
-        customer = self.world.sender("customer:1")
-        used = customer.ledger.total(Counter.KIB, int(self.world.at), 600)
-        if used + kib <= 60 and customer.ledger.total(Counter.RECIPIENTS, int(self.world.at), 600) < 5:
+        ledger, now = self.world.sender("customer:1").ledger, int(self.world.at)
+        used = [ledger.total(counter, now, 600) for counter in (Counter.RECIPIENTS, Counter.KIB)]
+        if used[0] + recipients <= 6 and used[1] + kib <= 60:
             self.world.engine.observe(Accepted(self.world.at, local))
             self.local.append((recipients, kib))
 
@@ -208,11 +209,9 @@ class Traffic(RuleBasedStateMachine):
         dead.queue_id = f"4X{queue}"
         for _ in range(times):
             self.world.engine.observe(Died(self.world.at, dead, "milter-reject"))
-        for mail in reversed(self.all):
-            if mail.queue_id == dead.queue_id and mail.ended_at:
-                if self.world.at - int(mail.ended_at) <= CRASHES_WITHIN:
-                    mail.ended = mail.kib = 0
-                break
+        mail = self.landed.get(dead.queue_id)
+        if mail is not None and self.world.at - int(mail.ended_at) <= CRASHES_WITHIN:
+            mail.ended = mail.kib = 0
 
     @rule(i=st.integers(0, 2))
     def data(self, i: int) -> None:

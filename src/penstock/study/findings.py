@@ -68,7 +68,7 @@ class Touched:
 
 @dataclass(frozen=True)
 class Group:
-    """Senders of one sort. ``touched``: worst first, no more than a report can hold of the ``touched_senders``,
+    """Senders of one sort. ``touched``: worst first, as many of the ``touched_senders`` as a report can hold,
     and the busiest ones in any case."""
 
     name: str

@@ -60,8 +60,18 @@ def test_pickup_is_a_uid_and_a_client_without_login_an_address() -> None:
 
 
 @pytest.mark.parametrize("sender", ["", "<>"])
-def test_notices_are_nobodys_whoever_submits_them(sender: str) -> None:
-    assert lines(client(1, login="a"), queued(1, sender=sender)) == ["m1 accepted nobody n=1"]
+def test_notices_from_outside_are_nobodys(sender: str) -> None:
+    join = Join()
+    assert lines(client(1), queued(1, sender=sender), Removed(2, HOST, "A1"), join=join) == [
+        "m1 accepted nobody n=1"
+    ]
+
+
+@pytest.mark.parametrize("sender", ["", "<>", "SRS0=x=y=example.org=b@example.com"])
+def test_nobody_here_writes_himself_free_with_an_empty_sender(sender: str) -> None:
+    assert lines(client(1, login="a"), queued(1, sender=sender)) == ["m1 accepted login:s1 n=1"]
+    picked = PickedUp(1, HOST, "A1", 33, sender)
+    assert lines(picked, queued(1, sender=sender)) == ["m1 accepted uid:s1 n=1"]
 
 
 @pytest.mark.parametrize("sender", ["SRS0=x=y=example.org=b@example.com", "srs1+x@example.com", "SRS0-x@e"])

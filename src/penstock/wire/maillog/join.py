@@ -167,6 +167,8 @@ class Join:
             return NONE
         m.client_address = self._word(fact.client_address)
         m.message_id = fact.message_id[:MOST_TEXT]
+        if fact.parent:
+            return self._queue(m, fact)
         if fact.login:
             m.kind, m.name = "login", self._word(fact.login)
         elif fact.user:
@@ -231,7 +233,8 @@ class Join:
     def _accept(self, m: Open, at: float) -> Sequence[Event]:
         may_be_filter = m.kind == "ip"
         sender = m.envelope_from
-        if sender in NULL or (m.kind != "login" and _SRS.match(sender)):
+        # Only of a stranger's client: who logged in, or runs here, could otherwise write himself free.
+        if may_be_filter and (sender in NULL or _SRS.match(sender)):
             m.kind, m.name = NOBODY, ""
         if m.message_id:
             self._memory.named[m.message_id] = m

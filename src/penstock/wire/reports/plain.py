@@ -143,9 +143,11 @@ class Told:
         return ""
 
     def _far_below(self, rows: list[int]) -> str:
-        """Words below a gap, whatever they speak of."""
-        owned = (r for r in rows if self.lines[r].owner)
-        return next((text for r in owned if (text := self._paragraph(r, self._block(r)))), "")
+        """All words below the address, whatever they speak of."""
+        row = next((r for r in rows if self.lines[r].owner), None)
+        if row is None:
+            return ""
+        return " ".join(line.text for line in self.lines[row + 1 : self._block(row)] if line.text)
 
     def _alone(self, row: int) -> bool:
         """Whether nothing stands in the address's line or right below it."""

@@ -48,9 +48,7 @@ SUBJECT: Final = any_of(r"""
     bounce message
     user unknown
     unknown user
-    not (?:a )?member
     mailing list rejected
-    loop alert
     unzustellbar
     nicht zugestellt
     nicht zustellbar
@@ -111,9 +109,7 @@ OPENER: Final = any_of(r"""
     fatal error
     transcript of session
     incorrectly constructed
-    not (?:a )?member of this mailing list
     not allowed to post
-    duplicated message-id
     error (?:while |occurred while trying to )?deliver
     unknown user
     user unknown
