@@ -46,8 +46,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Result:
-    """A part over all rounds: lines per second by the clock and per second of CPU time, and the latter against
-    the peer's of the same round."""
+    """A part over all rounds: lines per second by the clock and per second of CPU time, and the latter
+    against the peer's of the same round."""
 
     name: str
     rates: list[float]

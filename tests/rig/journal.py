@@ -9,7 +9,8 @@ from pathlib import Path
 from rig.base import PATH
 
 _REMOTE = "systemd-journal-remote"
-_ID = "3d1219c7c4c5404aaa1f6d2a48adfda4"
+_MACHINE = "3d1219c7c4c5404aaa1f6d2a48adfda4"
+EARLIER_BOOT = "00000000000000000000000000000001"
 
 
 def missing() -> str:
@@ -27,6 +28,7 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
         self._at = 1_700_000_000_000_000
 
     def write(self, *texts: str | bytes, program: str = "postfix/smtpd", unit: str = "") -> None:
@@ -39,7 +41,6 @@ class Journal:
             [remote, f"--output={target}", "-"],
             input=entries,
             check=True,
-            env=os.environ,
             capture_output=True,
         )
 
@@ -48,8 +49,8 @@ class Journal:
         fields = {
             "__REALTIME_TIMESTAMP": self._at,
             "__MONOTONIC_TIMESTAMP": self._at - 1_600_000_000_000_000,
-            "_BOOT_ID": _ID,
-            "_MACHINE_ID": _ID,
+            "_BOOT_ID": self.boot,
+            "_MACHINE_ID": _MACHINE,
             "_HOSTNAME": "mail",
             "SYSLOG_IDENTIFIER": program,
             "PRIORITY": 6,

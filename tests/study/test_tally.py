@@ -142,6 +142,19 @@ def test_the_busiest_day_is_kept_with_what_became_of_it() -> None:
     assert found.peaks[0] == (11, 2, int(MONDAY) + 5)
 
 
+def test_recipients_that_the_log_does_not_number_count_with_their_outcomes() -> None:
+    accepted = mail(MONDAY, ALICE, 0)
+    tally = tallied(
+        accepted,
+        *outcomes(accepted, ["a@example.org", "b@example.org"]),
+        *outcomes(accepted, ["c@example.org"], "deferred"),
+        *outcomes(accepted, ["c@example.org"], "bounced"),
+        mail(MONDAY + DAY, ALICE, 0),
+    )
+    assert [day[1:] for day in days(tally, ALICE)] == [[3, 3, 3, 1, 1, 1], [0, 0, 0, 1, 1, 1]]
+    assert (tally.recipients, tally.messages) == (3, 2)
+
+
 def test_outcomes_of_an_older_day_are_not_todays() -> None:
     old = mail(MONDAY, ALICE)
     tally = tallied(old, mail(MONDAY + DAY, ALICE, 2), *outcomes(old, ["a@example.org"], "bounced"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from penstock.app.node import Node
@@ -22,6 +22,11 @@ CHARGED: Final = {"local": LOCAL, "all": EVERYBODY, "none": frozenset[str]()}
 """Whose mail is counted from a log, by the word of the policy file."""
 
 
+AHEAD: Final = 60.0
+"""Seconds that a stamp may lie in the future; one that lies further is taken for now, or it would end
+pauses and age counts before their time."""
+
+
 class JournalLine(NamedTuple):
     """A message of the journal. ``at``: seconds since the epoch."""
 
@@ -34,9 +39,12 @@ class JournalLine(NamedTuple):
 class LogFeed:
     """Lines of one log → facts → events → engine. ``newest``: stamp of the newest line understood."""
 
-    def __init__(self, engine: Engine, charged: frozenset[str], zone: str, host: str, now: float) -> None:
+    def __init__(
+        self, engine: Engine, charged: frozenset[str], zone: str, host: str, clock: Callable[[], float]
+    ) -> None:
         self.newest = 0.0
-        self.reader = Reader(Clock(None, zone_of(zone), now), host)
+        self.reader = Reader(Clock(None, zone_of(zone), clock()), host)
+        self._clock = clock
         self.join = Join()
         self._engine = engine
         self._charged = charged
@@ -52,6 +60,9 @@ class LogFeed:
 
     def take(self, fact: Fact, silent: bool) -> None:
         """One fact."""
+        now = self._clock()
+        if fact.at > now + AHEAD:
+            fact = fact._replace(at=now)
         self.newest = max(self.newest, fact.at)
         for event in self.join.feed(fact):
             if not silent:
@@ -89,7 +100,7 @@ class Watched:
         self._node = node
         make = JournalFeed if source.journal else LogFeed
         self.feed: LogFeed = make(
-            node.engine, CHARGED[source.counted], source.time_zone, socket.gethostname(), node.clock()
+            node.engine, CHARGED[source.counted], source.time_zone, socket.gethostname(), node.clock
         )
         lines: Any = (
             JournalSource(name, source.journal)

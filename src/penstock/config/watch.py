@@ -168,7 +168,9 @@ def reports(value: object, spot: Spot) -> ReportSettings:
     recipients = tuple(address.lower() for address in table.get(RECIPIENTS))
     for address in recipients:
         if "@" not in address:
-            table.spot(RECIPIENTS).wrong(f'{shown(address)}: must be a mail address such as "bounces@example.com"')
+            table.spot(RECIPIENTS).wrong(
+                f'{shown(address)}: must be a mail address such as "bounces@example.com"'
+            )
     return ReportSettings(table.get(LISTEN), recipients, table.get(HEADER))
 
 

@@ -132,6 +132,8 @@ class Ledger:
         entries = self._entries
         key = slot << _COUNTER_BITS | counter
         i = len(entries) - 1
+        if i >= 0 and entries[i] >> _SLOT_SHIFT > slot:
+            i = bisect_left(entries, slot + 1 << _SLOT_SHIFT) - 1
         while i >= 0:
             entry = entries[i]
             found = entry >> _COUNT_BITS

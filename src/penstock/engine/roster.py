@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from penstock.core.ledger import Ledger
+from penstock.core.limits import Unit
 from penstock.core.names import ip_key, login_key
 from penstock.core.policy import Entry, Override, Policy
 from penstock.core.sender import Sender, plan, profile_of, settled
@@ -138,7 +139,8 @@ class Roster:
 
     def _room_of(self, profile: str) -> int:
         limits = self.policy.profile(profile, "customer").parent_limits
-        return min((limit.amount * 86400 // limit.window for limit in limits), default=1 << 60)
+        flow = (x.amount * 86400 // x.window for x in limits if x.unit is Unit.RECIPIENTS)
+        return min(flow, default=1 << 60)
 
     def put_to_rest(self, at: float, most: int) -> None:
         """Look at so many senders, and keep those packed that have been quiet for ``REST``.

@@ -65,7 +65,7 @@ def _bad_signs(day: Detail, usual: int, active_days: int, regular: bool) -> list
         found.append(f"{counted(day.clients)} client addresses")
     if day.envelopes >= MANY_ENVELOPES and not day.sender.startswith("ip:"):
         found.append(f"{counted(day.envelopes)} envelope senders")
-    if not regular and active_days >= FEW_DAYS and day.recipients >= UNLIKE * usual:
+    if not regular and active_days >= FEW_DAYS and usual and day.recipients >= UNLIKE * usual:
         found.append(f"{day.recipients // usual} times its usual day")
     return found
 

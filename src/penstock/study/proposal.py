@@ -201,7 +201,7 @@ def _suiting(track: Track) -> tuple[str, ...]:
     """Profiles for a busy login, the best first: newsletters leave within an hour, offices mail all day."""
     hours, days = track.figures(1), track.figures(2)
     busy = median(days)
-    shares = [hour / day for hour, day in zip(hours, days, strict=True) if day >= busy]
+    shares = [hour / day for hour, day in zip(hours, days, strict=True) if day >= max(busy, 1)]
     return ("newsletter", "professional") if median(shares) >= BURST else ("professional", "newsletter")
 
 

@@ -113,7 +113,7 @@ class Tally:
                 self.misdated += 1
                 return
             self._turn_hour(at)
-        n = min(message.recipients or 1, _MOST_COUNT)
+        n = min(message.recipients, _MOST_COUNT)
         hour = self._day, self._hour
         self.volume[hour] = self.volume.get(hour, 0) + n
         self.messages += 1
@@ -149,34 +149,46 @@ class Tally:
         self._charge(message)
 
     def _delivered(self, event: Delivered) -> None:
-        if event.message.kind == "ip":
-            self._left(event.message, event.relay)
-        today = self._today_of(event.message)
+        today = self._ended(event)
         if today is not None:
             today.delivered += 1
-            today.answered(event.recipient)
+
+    def _bounced(self, event: Bounced) -> None:
+        today = self._ended(event)
+        if today is not None:
+            today.bounced += 1
+
+    def _ended(self, event: Delivered | Bounced) -> Today | None:
+        """A recipient's last outcome tells its domain, and that there was one where the log had no number."""
+        message = event.message
+        if message.kind == "ip":
+            self._left(message, event.relay)
+        track = self._open_track(message)
+        today = track.today if track is not None else None
+        if track is None or today is None:
+            return None
+        today.answered(event.recipient)
+        if not message.recipients:
+            hour = self._day, self._hour
+            self.volume[hour] = self.volume.get(hour, 0) + 1
+            self.recipients += 1
+            track.recipients += 1
+            today.recipients += 1
+            track.timeline.add(int(message.at), 1, 0)
+        return today
 
     def _deferred(self, event: Deferred) -> None:
         if event.message.kind == "ip":
             self._left(event.message, event.relay)
-        if event.first:
-            today = self._today_of(event.message)
-            if today is not None:
-                today.deferred += 1
+        track = self._open_track(event.message)
+        if event.first and track is not None and track.today is not None:
+            track.today.deferred += 1
 
-    def _bounced(self, event: Bounced) -> None:
-        if event.message.kind == "ip":
-            self._left(event.message, event.relay)
-        today = self._today_of(event.message)
-        if today is not None:
-            today.bounced += 1
-            today.answered(event.recipient)
-
-    def _today_of(self, message: Message) -> Today | None:
-        """The open day of the sender, if the message belongs to it."""
+    def _open_track(self, message: Message) -> Track | None:
+        """The sender, if the message belongs to its open day."""
         track = self._spelled.get((message.kind, message.name))
         today = track.today if track is not None else None
-        return today if today is not None and message.at >= today.begin else None
+        return track if today is not None and message.at >= today.begin else None
 
     # --- senders ------------------------------------------------------------------------------
 

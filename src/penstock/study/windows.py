@@ -46,8 +46,8 @@ class Timeline:
     def __len__(self) -> int:
         return len(self._seconds)
 
-    def add(self, second: int, recipients: int) -> None:
-        """One message."""
+    def add(self, second: int, recipients: int, messages: int = 1) -> None:
+        """Count at that second, in whatever order."""
         seconds = self._seconds
         i = len(seconds) - 1
         if i >= 0 and second <= seconds[i]:
@@ -55,13 +55,13 @@ class Timeline:
             self._fresh = min(self._fresh, i)
             if seconds[i] == second:
                 self._recipients[i] += recipients
-                self._messages[i] += 1
+                self._messages[i] += messages
                 return
         else:
             i += 1
         seconds.insert(i, second)
         self._recipients.insert(i, recipients)
-        self._messages.insert(i, 1)
+        self._messages.insert(i, messages)
 
     def score(self, peaks: tuple[Peak, ...]) -> None:
         """Raise the peaks to the windows that have ended since the last call."""

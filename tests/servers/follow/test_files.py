@@ -437,7 +437,7 @@ def test_how_far_behind(log: Log, state: Path) -> None:
     async def story() -> None:
         node = Node(state, log.path)
         log.write(*(f"{i:099}" for i in range(1000)))
-        await node.turn(2)
+        await node.turn()
         assert node.source.bytes_behind == 100_000 - SLICE
         node.tally.newest = node.follower._clock() - 30
         assert node.follower.lag_seconds == 30

@@ -18,7 +18,7 @@ from penstock.servers.follow.follower import Follower
 from penstock.servers.follow.journal import JournalSource
 from penstock.stores.counts import CountLog
 from penstock.stores.recovery import recover
-from rig.journal import Journal, missing
+from rig.journal import EARLIER_BOOT, Journal, missing
 from servers.follow.support import SOURCE, Tally, counted_in
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"not installed: {missing()}")
@@ -35,6 +35,7 @@ def logs() -> Iterator[Logs]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "_RETRY", 0.0)
+    monkeypatch.setattr(journal, "_ASK_AGAIN", 0.0)
 
 
 @pytest.fixture
@@ -171,20 +172,44 @@ def test_kills_and_a_join(written: Journal, state: Path) -> None:
     run(story)
 
 
+def test_a_reboot_while_nobody_followed(written: Journal, state: Path) -> None:
+    async def story() -> None:
+        this_boot, written.boot = written.boot, EARLIER_BOOT
+        written.write("one")
+        node = Node(state, folder=written.folder, begin_at_start=True)
+        await node.read(1)
+        await node.stop()
+        written.write("before the reboot")
+        node = Node(state, folder=written.folder)
+        await node.read(1)
+        written.boot = this_boot
+        written.write("first of this boot", "second")
+        await node.read(3)
+        written.write("third")
+        await node.read(4)
+        await node.stop()
+        lines = ["one", "before the reboot", "first of this boot", "second", "third"]
+        assert counted_in(state) == Counter(lines)
+
+    run(story)
+
+
 def test_journalctl_is_killed(written: Journal, state: Path, logs: Logs) -> None:
     async def story() -> None:
         written.write("one")
         node = Node(state, folder=written.folder, begin_at_start=True)
         await node.read(1)
         for turn in range(3):
+            await node.until(lambda: node.source._process and node.source._following)
             process = node.source._process
             assert process is not None
             process.kill()
+            await process.wait()
             written.write(f"after kill {turn}")
             await node.read(2 + turn)
         await node.stop()
         assert counted_in(state) == Counter(["one", *(f"after kill {turn}" for turn in range(3))])
-        assert sum("cannot be followed" in entry["event"] for entry in logs) == 3
+        assert sum("cannot be followed" in entry["event"] for entry in logs) >= 1
 
     run(story)
 

@@ -139,6 +139,11 @@ def is_after(cursor: str, other: str) -> bool:
     return _hex(mine.get("t", "")) > _hex(others.get("t", ""))
 
 
+def boot_of(cursor: str) -> str:
+    """The boot (hexadecimal) in which a cursor's entry was written, "" when it does not tell."""
+    return _parts(cursor).get("b", "")
+
+
 def _parts(cursor: str) -> dict[str, str]:
     return dict(part.partition("=")[::2] for part in cursor.split(";"))
 

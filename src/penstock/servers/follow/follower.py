@@ -143,7 +143,7 @@ class Follower(Generic[T]):
         self._path = state.path_of(folder, source.name)
         self._save_every = save_every
         self._save_at = clock() + save_every
-        self._saved = b""
+        self._saved: bytes | None = None
         self._clock = clock
         self._opened = False
         self._stopping = False

@@ -2,6 +2,10 @@
 
 The position is the cursor of the last entry that was handed over. When the subprocess ends it is
 started again behind that cursor, later and later while it keeps failing.
+
+``--follow`` shows this boot only, and behind a cursor of an earlier one skips an entry (systemd 250 and
+later; its issues 36102 and 38912). So up to the first entry of this boot the journal is asked once a
+second without it.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from penstock.servers.follow.export import Entry, ExportParser, is_after
+from penstock.servers.follow.export import Entry, ExportParser, boot_of, is_after
 
 log = structlog.get_logger()
 
@@ -24,9 +28,11 @@ _SLICE: Final = 32 << 10
 _WAIT: Final = 0.05
 """Seconds to wait for the journal's next entry in one read."""
 
+_ASK_AGAIN: Final = 1.0
 _RETRY: Final = 1.0
 _RETRY_MOST: Final = 60.0
 _FIELDS: Final = "MESSAGE,SYSLOG_IDENTIFIER,_HOSTNAME,_SOURCE_REALTIME_TIMESTAMP"
+_FOLLOW: Final = ("--follow", "--no-tail")
 _SAID: Final = 400
 
 
@@ -64,6 +70,7 @@ class JournalSource:
         self._process: Process | None = None
         self._complaints: asyncio.Task[bytes] | None = None
         self._parser = ExportParser()
+        self._following = False
         self._cuts = 0
         self._behind = 0
         self._retry = _RETRY
@@ -172,8 +179,9 @@ class JournalSource:
         return self._parser.feed(data)
 
     async def _begin(self) -> Process | None:
+        self._following = boot_of(self._cursor) == _this_boot()
         after = [f"--after-cursor={self._cursor}"] if self._cursor else []
-        process = self._process = await self._run("--follow", "--no-tail", *after)
+        process = self._process = await self._run(*after, *_FOLLOW if self._following else ())
         self._cuts, self._parser = self.cuts, ExportParser()
         if process is not None:
             self._complaints = asyncio.get_running_loop().create_task(_last_words(process))
@@ -181,9 +189,12 @@ class JournalSource:
 
     async def _ended(self, process: Process) -> None:
         self._process = None
-        if self._complaints is not None:
-            self._failed(await self._complaints)
-        await process.wait()
+        said = await self._complaints if self._complaints is not None else b""
+        if await process.wait() or self._following:
+            self._failed(said)
+        else:
+            self._behind = 0
+            self._retry_at = asyncio.get_running_loop().time() + _ASK_AGAIN
 
     # --- the position -----------------------------------------------------------------------
 
@@ -200,6 +211,10 @@ class JournalSource:
             self._process = None
         if self._complaints is not None:
             await self._complaints
+
+
+def _this_boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
 
 
 async def _last_words(process: Process) -> bytes:

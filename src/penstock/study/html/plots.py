@@ -103,7 +103,7 @@ def _marked(axes: _Axes, mark: Mark) -> Iterator[Html]:
 
 def bars(title: str, summary: str, values: Sequence[tuple[str, int]], every: int) -> Html:
     """One bar for each (label, value); every so many labels are written."""
-    height, floor = 190, 190 - BOTTOM
+    height, floor = 172, 152
     most = max((value for _, value in values), default=0) or 1
     wide = (WIDTH - LEFT - RIGHT) / max(1, len(values))
     parts = [

@@ -34,7 +34,7 @@ dl.figures div{border-top:2px solid var(--ink);padding-top:.4rem}
 dl.figures dt{color:var(--soft);font-size:.8rem}
 dl.figures dd{margin:0;font-size:1.5rem;font-weight:600;line-height:1.3;font-variant-numeric:tabular-nums}
 dl.figures small{display:block;color:var(--soft);font-size:.8rem;font-weight:400}
-.side{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,19rem),1fr));gap:1.5rem 2rem;
+.side{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,19rem),1fr));gap:1.5rem 2rem;
 margin:1rem 0}
 figure{margin:0;min-width:0;break-inside:avoid}
 figcaption{font-size:.9rem;font-weight:600;margin-bottom:.25rem}
@@ -72,6 +72,7 @@ pre{margin:1rem 0;padding:1rem;overflow-x:auto;background:var(--tint);border:1px
 border-radius:6px;
 font:.8rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;tab-size:4}
 footer{margin-top:3rem;padding-top:1rem;padding-bottom:2rem;color:var(--soft);font-size:.8rem}
+@media (max-width:40rem){pre{white-space:pre-wrap;overflow-wrap:anywhere;padding:.75rem}}
 @media print{:root{--paper:#fff;--ink:#000;--soft:#444;--line:#bbb;--tint:#fff;--accent:#0a5aa8;
 --second:#a04c00;
 --bad:#ad1f17;--good:#176b33;--bad-tint:#fff;--good-tint:#fff}

@@ -82,12 +82,12 @@ class Reader:
 
     def feed(self, line: str) -> Fact | None:
         """A line without its line end."""
-        start = 16
-        if line[:16] == self._stamp:
+        start, stamp = 16, line[:15]
+        if stamp == self._stamp:
             at = self._at
-        elif line[15:16] == " " and (classic := self.clock.classic(line[:15])) is not None:
+        elif stamp[9:10] == ":" and (classic := self.clock.classic(stamp)) is not None:
             at = self._at = classic
-            self._stamp = line[:16]
+            self._stamp = stamp
         elif (precise := self.clock.precise(line)) is not None:
             at, start = precise, 33
         else:

@@ -58,12 +58,12 @@ _NOTICE = re.compile(
 )
 _DELETED = re.compile(rf"{QUEUE_ID}: removed")
 
-_unread_smtpd = postfix_kinds.unread("smtpd")
-_unread_cleanup = postfix_kinds.unread("cleanup")
-_unread_qmgr = postfix_kinds.unread("qmgr")
-_unread_pickup = postfix_kinds.unread("pickup")
-_unread_bounce = postfix_kinds.unread("bounce")
-_unread_postsuper = postfix_kinds.unread("postsuper")
+_ignored_smtpd = postfix_kinds.idle("smtpd")
+_ignored_cleanup = postfix_kinds.idle("cleanup")
+_ignored_qmgr = postfix_kinds.idle("qmgr")
+_ignored_pickup = postfix_kinds.idle("pickup")
+_ignored_bounce = postfix_kinds.idle("bounce")
+_ignored_postsuper = postfix_kinds.idle("postsuper")
 
 
 def smtpd(at: float, scope: str, text: str) -> Found:
@@ -72,20 +72,21 @@ def smtpd(at: float, scope: str, text: str) -> Found:
         return IGNORED
     client = _CLIENT.fullmatch(text)
     if client is not None:
-        return _client(at, scope, *client.groups())
+        queue_id, found, rest = client.groups()
+        if not rest:
+            return Client(at, scope, queue_id, address(found), "", "")
+        return _client(at, scope, queue_id, found, rest)
     acted = _ACTION.fullmatch(text)
     if acted is not None:
         return refused(at, scope, acted[1] or "", ACTIONS[acted[2]], acted[3])
     if text.startswith("warning: ") and not may_be_cut(text):
         return login_failed(at, text) or IGNORED
-    return _unread_smtpd(text)
+    return _ignored_smtpd(at, scope, text)
 
 
 def _client(at: float, scope: str, queue_id: str, found: str, rest: str) -> Client | None:
-    """``client=host[ip]`` and from there ``, sasl_method=…, sasl_username=…, sasl_sender=…, orig_queue_id=…,
+    """After ``client=host[ip]``: ``, sasl_method=…, sasl_username=…, sasl_sender=…, orig_queue_id=…,
     orig_client=…``. What follows a ``sasl_sender`` is the client's own text."""
-    if not rest:
-        return Client(at, scope, queue_id, address(found), "", "")
     more = _MORE.fullmatch(rest)
     if more is None or may_be_cut(rest):
         return None
@@ -101,14 +102,14 @@ def cleanup(at: float, scope: str, text: str) -> Found:
     acted = _ACTION.fullmatch(text)
     if acted is not None:
         return refused(at, scope, acted[1] or "", ACTIONS[acted[2]], acted[3])
-    return _unread_cleanup(text)
+    return _ignored_cleanup(at, scope, text)
 
 
 def qmgr(at: float, scope: str, text: str) -> Found:
     """The queue: active, removed, expired."""
     moved = _MOVED.fullmatch(text)
     if moved is None:
-        return _outcome(at, scope, "qmgr", text) or _unread_qmgr(text)
+        return _outcome(at, scope, "qmgr", text) or _ignored_qmgr(at, scope, text)
     queue_id, removed, envelope_from, size, recipients = moved.groups()
     if removed:
         return Removed(at, scope, queue_id)
@@ -129,10 +130,10 @@ def _outcome(at: float, scope: str, service: str, text: str) -> Outcome | None:
 
 def delivery(service: str, kinds: str) -> Parse:
     """The parser of a delivery agent; ``kinds`` names the rows that it ignores."""
-    unread = postfix_kinds.unread(kinds)
+    ignored = postfix_kinds.idle(kinds)
 
     def deliver(at: float, scope: str, text: str) -> Found:
-        return _outcome(at, scope, service, text) or unread(text)
+        return _outcome(at, scope, service, text) or ignored(at, scope, text)
 
     return deliver
 
@@ -142,7 +143,7 @@ def pickup(at: float, scope: str, text: str) -> Found:
     but the message that had the old one."""
     found = _PICKED_UP.fullmatch(text)
     if found is None:
-        return _unread_pickup(text)
+        return _ignored_pickup(at, scope, text)
     queue_id, uid, envelope_from, original = found.groups()
     if original:
         return Client(at, scope, queue_id, "", "", original)
@@ -153,7 +154,7 @@ def bounce(at: float, scope: str, text: str) -> Found:
     """Notices about a message, each with the queue id of its own."""
     found = _NOTICE.fullmatch(text)
     if found is None:
-        return _unread_bounce(text)
+        return _ignored_bounce(at, scope, text)
     queue_id, to_sender, success, postmaster, notice = found.groups()
     return Returned(at, scope, queue_id, notice, "success" if success else to_sender or postmaster)
 
@@ -161,17 +162,7 @@ def bounce(at: float, scope: str, text: str) -> Found:
 def postsuper(at: float, scope: str, text: str) -> Found:
     """What an administrator does to the queue."""
     found = _DELETED.fullmatch(text)
-    return Removed(at, scope, found[1]) if found else _unread_postsuper(text)
-
-
-def idle(daemon: str) -> Parse:
-    """The parser of a daemon that says nothing about outcomes."""
-    unread = postfix_kinds.unread(daemon)
-
-    def ignore(at: float, scope: str, text: str) -> Found:
-        return unread(text)
-
-    return ignore
+    return Removed(at, scope, found[1]) if found else _ignored_postsuper(at, scope, text)
 
 
 DELIVERY = {
@@ -188,7 +179,7 @@ DELIVERY = {
 """Delivery agents, and whose rows of ignored kinds they share."""
 
 DAEMONS: dict[str, Parse] = {
-    **{daemon: idle(daemon) for daemon in (*postfix_kinds.SILENT, *postfix_kinds.PLAIN)},
+    **{daemon: postfix_kinds.idle(daemon) for daemon in (*postfix_kinds.SILENT, *postfix_kinds.PLAIN)},
     **{service: delivery(service, kinds) for service, kinds in DELIVERY.items()},
     "smtpd": smtpd,
     "cleanup": cleanup,

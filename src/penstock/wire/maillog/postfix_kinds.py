@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
-
-from penstock.wire.maillog.kinds import IGNORED, Ignored, Kind
+from penstock.wire.maillog.kinds import IGNORED, Found, Kind, Parse
 
 ANY = "*"
 
@@ -241,18 +238,15 @@ def kinds() -> tuple[Kind, ...]:
     )
 
 
-Unread = Callable[[str], Literal[Ignored.IGNORED] | None]
-
-
-def unread(daemon: str) -> Unread:
-    """Whether a line of this daemon is of an ignored kind."""
+def idle(daemon: str) -> Parse:
+    """A parser that knows the ignored kinds of this daemon and nothing else."""
     plain = (*PLAIN.get(daemon, ()), *PLAIN[ANY])
     queued = tuple(QUEUED.get(daemon, ()))
 
-    def known(text: str) -> Literal[Ignored.IGNORED] | None:
+    def ignore(at: float, scope: str, text: str) -> Found:
         if text.startswith(plain):
             return IGNORED
         queue_id, _, rest = text.partition(": ")
         return IGNORED if queue_id.isalnum() and rest.startswith(queued) else None
 
-    return known
+    return ignore

@@ -245,10 +245,9 @@ def _recipient(address: str, told: plain.Told, action: str) -> ReportedRecipient
     reply = dsn.flattened(told.reply(address))
     rows = told.where.get(address.lower(), [0])
     around = " ".join(line.text for line in told.lines[max(0, rows[0] - 3) : rows[0] + 6])
-    relay = RELAY.search(around)
-    return ReportedRecipient(
-        address, "failed", dsn.status_of(reply), reply, relay[1].rstrip(".") if relay else ""
-    )
+    match = RELAY.search(around)
+    relay = match[1].rstrip(".") if match else ""
+    return ReportedRecipient(address, action, dsn.status_of(reply), reply, relay)
 
 
 def _marked(mail: Mail) -> Report | None:

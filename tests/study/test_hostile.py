@@ -1,0 +1,53 @@
+"""Logs that somebody has tampered with: there is always an answer, a valid policy and a sound page."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+
+from penstock.config import parse
+from penstock.core.names import Naming
+from penstock.study.export import as_json
+from penstock.study.run import NothingToStudy, study
+from penstock.study.sources import open_sources
+from penstock.study.study_page import study_page
+from study.support import DAY, MONDAY, Platform
+
+PIECES = (
+    b"\n", b"\x00", b"\xff\xfe", b"\xe2\x80\xae", b"<script>", b'"', b"'''", b"\\", b"]", b"[", b"nrcpt=99999999999999999999",
+    b"sasl_username=", b"uid=-1", b"Feb 29 23:59:60 ", b"9999-12-31T23:59:59Z ", b"0001-01-01T00:00:00+14:00 ", b"@",
+    b"\x7f", b"A" * 3000, b"to=<>", b"relay=[::1]", b"dsn=9.9.9, status=bounced",
+)  # fmt: skip
+
+
+def tampered(seed: int) -> bytes:
+    draw = random.Random(seed)
+    platform = Platform(seed)
+    for day in range(6):
+        for i in range(30):
+            login = f"user{i}@example.com"
+            platform.message(MONDAY + day * DAY + i * 60, login, platform.people(draw.randint(1, 9)))
+        platform.script(MONDAY + day * DAY, 33, platform.people(2))
+    text = bytearray("".join(f"{line}\n" for line in platform.text(dated=seed % 2 == 0)).encode())
+    for _ in range(200):
+        at = draw.randrange(len(text))
+        text[at : at + draw.choice((0, 0, 1, 20))] = draw.choice(PIECES)
+    return bytes(text)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_tampered_logs(seed: int, tmp_path: Path) -> None:
+    log = tmp_path / "mail.log"
+    log.write_bytes(tampered(seed))
+    try:
+        found = study(open_sources([str(log)]), UTC, None, MONDAY + 30 * DAY, Naming(), parse("").policy)
+    except NothingToStudy:
+        pytest.fail("most of it is still sound")
+    assert parse(found.policy).warnings == ()
+    document = study_page(found, UTC)
+    assert "<script" not in document
+    assert "\u202e" not in document
+    assert as_json(found)["recipients"] >= sum(group.recipients for group in found.groups) > 0
