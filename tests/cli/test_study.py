@@ -89,4 +89,6 @@ def test_a_log_without_mail_says_why_and_fails(tmp_path: Path, content: str, sai
 def test_mistakes_are_sentences(tmp_path: Path, log: Path) -> None:
     assert "absent: No such file" in run(tmp_path / "absent").output
     assert "is no time zone" in run(log, "--timezone", "Mars/Olympus").output
-    assert "No such file" in run(log, "--report", tmp_path / "no" / "x.html").output
+    assert "cannot be written in that folder" in run(log, "--report", tmp_path / "no" / "x.html").output
+    (tmp_path / "bad.toml").write_text("modus = 1")
+    assert "modus" in run(log, "--config", tmp_path / "bad.toml").output

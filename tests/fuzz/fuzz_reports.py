@@ -37,6 +37,7 @@ def check(data: bytes) -> None:
         assert 0 < len(str(error)) < 300
         return
     assert report == read_report(raw)
+    str(report).encode()  # whatever stores or prints it can
     assert len(report.recipients) <= 1000
     assert report.kind != "bounce" or report.failed or report.original_message_id
     assert report.kind != "complaint" or report.feedback_type

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,7 @@ def study(
     """
     if propose is not None and propose.exists():
         raise click.ClickException(f"{propose}: is there already; name a new file")
+    _check_folders(report, propose)
     found, zone = _studied(logs, _settings(config), year, timezone)
     if report is not None:
         from penstock.study.study_page import study_page
@@ -63,6 +65,13 @@ def study(
         print_json(exported(found))
     else:
         _print(found, zone, report, propose)
+
+
+def _check_folders(*files: Path | None) -> None:
+    """Who cannot write there shall know before an hour has passed."""
+    for file in files:
+        if file is not None and not os.access(file.absolute().parent, os.W_OK | os.X_OK):
+            raise click.ClickException(f"{file}: cannot be written in that folder")
 
 
 def _settings(file: Path | None) -> Settings:

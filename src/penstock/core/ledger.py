@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 SLOT = 5
@@ -75,6 +75,20 @@ class Counter(IntEnum):
     LOGINS = 23
     """In steps of six hours."""
     LOGIN_FAILURES = 24
+    NOVEL = 25
+    """Recipients to whom this sender has never got mail through."""
+    STRANGERS = 26
+    """Of these: to whom nobody here has."""
+    DEAD = 27
+    """Recipients that had bounced for somebody here."""
+    NETWORKS = 28
+    """Client networks new to this sender."""
+    FREEMAIL = 29
+    """Of the novel recipients: at large free providers."""
+    ENVELOPES = 30
+    """Envelope senders new to this sender."""
+    NEWLY_DEAD = 31
+    """Unknown users, each address once."""
 
 
 MOST_ENTRIES = 480 * len(Counter)
@@ -186,6 +200,34 @@ class Ledger:
             for entry in self._entries
             if oldest <= entry >> _SLOT_SHIFT < newest and entry >> _COUNT_BITS & 31 == counter
         )
+
+    def sums(self, at: int, windows: Sequence[int]) -> list[list[int]]:
+        """For each window (seconds, rising) the sum of every counter, in one pass."""
+        self._turn(self._slot)
+        found = [[0] * len(Counter) for _ in windows]
+        oldest = [(at - window) // SLOT for window in windows]
+        newest = at // SLOT + AHEAD
+        for entry in reversed(self._entries):
+            slot = entry >> _SLOT_SHIFT
+            if slot < oldest[-1]:
+                break
+            if slot <= newest:
+                counter, n = entry >> _COUNT_BITS & 31, entry & _MOST
+                for sums, begin in zip(found, oldest, strict=True):
+                    if slot >= begin:
+                        sums[counter] += n
+        return found
+
+    def daily(self, counter: int, at: int, days: int) -> list[int]:
+        """Sums of the days (24 hours each) that ended 0, 1, … days before second ``at``."""
+        self._turn(self._slot)
+        found = [0] * days
+        now, day = at // SLOT, 86400 // SLOT
+        for entry in self._entries:
+            age = (now - (entry >> _SLOT_SHIFT)) // day
+            if entry >> _COUNT_BITS & 31 == counter and 0 <= age < days:
+                found[age] += entry & _MOST
+        return found
 
     def _filling(self, counter: int) -> int:
         if counter == _RECIPIENTS:

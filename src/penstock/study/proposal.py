@@ -65,7 +65,7 @@ class Proposed:
 
 
 @dataclass(frozen=True)
-class Exception_:
+class Exemption:
     """A sender that regularly sends far more than the rest. ``limits`` where no profile is roomy enough."""
 
     sender: str
@@ -84,7 +84,7 @@ class Plan:
     base_days: int
     left_out: tuple[str, ...]
     limits: tuple[Proposed, ...]
-    exceptions: tuple[Exception_, ...]
+    exceptions: tuple[Exemption, ...]
 
 
 def round_up(amount: float) -> int:
@@ -181,7 +181,7 @@ def _heavy(tracks: list[Track], floors: Sequence[int]) -> list[Track]:
     return sorted(found.values(), key=lambda track: -track.recipients)
 
 
-def _exception(track: Track, group: str, builtin: Policy) -> Exception_:
+def _exception(track: Track, group: str, builtin: Policy) -> Exemption:
     most = [max(track.figures(measure)) for measure in range(len(MEASURES))]
     why = (
         f"study of past mail: up to {most[1]:,} recipients an hour and {most[2]:,} a day, "
@@ -189,12 +189,12 @@ def _exception(track: Track, group: str, builtin: Policy) -> Exception_:
     )
     for name in _suiting(track) if group == "logins" else ():
         if _is_roomy(builtin.profiles.get(name), most):
-            return Exception_(track.key, name, (), why)
+            return Exemption(track.key, name, (), why)
     limits = [
         Limit(unit, round_up(HEADROOM * amount), window)
         for (unit, window), amount in zip(MEASURES, most, strict=True)
     ]
-    return Exception_(track.key, "", tuple(_rising(limits)), why)
+    return Exemption(track.key, "", tuple(_rising(limits)), why)
 
 
 def _suiting(track: Track) -> tuple[str, ...]:
@@ -294,7 +294,7 @@ def _parents(plan: Plan) -> Iterator[str]:
         yield f"parents = {{ recipients = [{', '.join(limits)}] }} # four times one sender's"
 
 
-def _sender(exception: Exception_) -> Iterator[str]:
+def _sender(exception: Exemption) -> Iterator[str]:
     if not _is_nameable(exception.sender):
         yield from ("", f"# {exception.sender} needs an exception, but has no name that a policy can hold.")
         return

@@ -26,6 +26,9 @@ from penstock.wire.maillog.stamps import Clock, starting_year
 _LOOK: Final = 200
 """Lines of a file's beginning or end in which a stamp is looked for."""
 
+LATEST: Final = 4e9
+"""Seconds since the epoch (the year 2096): a later stamp cannot be meant."""
+
 _SETTLED: Final = 3600.0
 """Seconds after the last line in which nothing that was waited for has come."""
 
@@ -83,16 +86,18 @@ class Reading:
         feed = reader.feed
         for lines in self.sources.batches(log):
             self.lines += len(lines)
-            newest: Fact | None = None
+            oldest = newest = None
             for line in lines:
                 fact = feed(line)
                 if fact is not None:
-                    if newest is None:
-                        self.first_at = min(self.first_at, fact.at)
                     newest = fact
+                    if oldest is None:
+                        oldest = fact
                     yield fact
-            if newest is not None:
-                self.last_at = max(self.last_at, newest.at)
+            for fact in (oldest, newest):
+                if fact is not None and 0 < fact.at < LATEST:
+                    self.first_at = min(self.first_at, fact.at)
+                    self.last_at = max(self.last_at, fact.at)
 
     @property
     def understood(self) -> int:

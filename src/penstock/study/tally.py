@@ -17,6 +17,7 @@ from typing import Any, Final
 from penstock.core.events import NOBODY, Accepted, Bounced, Deferred, Delivered, Event, Message
 from penstock.core.names import BadSender, Naming, ip_key, login_key, parse_sender
 from penstock.study.outside import is_outside
+from penstock.study.reading import LATEST
 from penstock.study.sender_day import MOST_DISTINCT, Detail, Today, Top, detail_of
 from penstock.study.windows import DAY, MOST, WINDOWS, Timeline
 
@@ -34,9 +35,6 @@ GRACE: Final = 3600.0
 """Seconds after midnight in which late lines of the day before may still come."""
 
 _CHARGED_LATER: Final = (NOBODY, "ip")
-
-_LATEST: Final = 4e9
-"""Seconds since the epoch: the year 2096."""
 
 _MOST_COUNT: Final = 1 << 30
 
@@ -109,7 +107,7 @@ class Tally:
     def _charge(self, message: Message) -> None:
         at = message.at
         if not self._from <= at < self._to:
-            if not 0 < at < _LATEST:
+            if not 0 < at < LATEST:
                 self.misdated += 1
                 return
             self._turn_hour(at)

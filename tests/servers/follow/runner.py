@@ -28,6 +28,9 @@ async def main(state: Path, path: Path) -> None:
         FileSource(SOURCE, path, begin_at_start=True), Tally(log), log, state, save_every=0.05
     )
     follower.start()
+    while log.position(SOURCE) is None:
+        log.flush()
+        await asyncio.sleep(0.005)
     print("following", flush=True)
     await stop.wait()
     await follower.stop()

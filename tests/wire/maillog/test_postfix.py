@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any
 
 import pytest
@@ -19,7 +20,9 @@ from penstock.wire.maillog.facts import (
     Returned,
 )
 from penstock.wire.maillog.kinds import IGNORED
+from penstock.wire.maillog.lines import Reader
 from penstock.wire.maillog.postfix import DAEMONS, KINDS
+from penstock.wire.maillog.stamps import Clock
 
 AT, SCOPE, QID, LONG = 1.5, "mail/postfix", "4F5C64474F", "44JCRG5tYPzCqt2"
 END = "from=<a@example.com> to=<b@example.org> proto=ESMTP helo=<h.example.net>"
@@ -322,6 +325,11 @@ FORGED = f"to=<c@example.net>, relay=none, {TIMES}, dsn=5.1.1, status=bounced (n
             f"{QID}: to=<b@example.org>, {MX}, {TIMES}, dsn=5.7.1, status=bounced (550 cut in the mi",
             outcome("bounced", "550 cut in the mi", dsn="5.7.1"),
         ),
+        (
+            "smtp",
+            f"{QID}: to=<b@example.org>, {MX}, {TIMES}, dsn=4.1.1, status=SOFTBOUNCE (550 who)",
+            outcome("deferred", "550 who", dsn="4.1.1"),
+        ),
         ("smtp", f"{QID}: to=<b@example.org>, {MX}, {TIMES}, dsn=2.0.0, status=se", None),
         ("smtp", f"{QID}: to=<b@exam", None),
         ("smtp", f'{QID}: to=<"b@example.org>, {MX}, {TIMES}, dsn=2.0.0, status=sent (x)', None),
@@ -457,3 +465,22 @@ def test_hostile_text_takes_time_in_proportion_to_its_length() -> None:
         for piece in pieces:
             for daemon in ("smtpd", "cleanup", "qmgr", "smtp", "pickup", "bounce"):
                 read(daemon, start + piece * 20_000)
+
+
+@pytest.mark.parametrize("end", [" ", "\r", "\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("daemon", "text", "field", "value"),
+    [
+        ("smtpd", SASL + "al", "login", "al"),
+        ("smtpd", f"{QID}: client=unknown[192.0.2.7]", "client_address", "192.0.2.7"),
+        ("smtpd", WARNING + "x, sasl_username=al", "login", "al"),
+        ("cleanup", f"{QID}: message-id=<1@example.com>", "message_id", "1@example.com"),
+        ("smtp", f"{QID}: to=<b@example.org>, {MX}, {TIMES}, dsn=2.0.0, status=sent (ok)", "reply", "ok"),
+        ("qmgr", f"{QID}: removed", "queue_id", QID),
+    ],
+)
+def test_blanks_at_the_end_of_a_line_are_no_part_of_it(
+    daemon: str, text: str, field: str, value: str, end: str
+) -> None:
+    fact = Reader(Clock(2026, UTC)).feed(f"Jan 27 06:36:56 mail postfix/{daemon}[1]: {text}{end}")
+    assert getattr(fact, field) == value

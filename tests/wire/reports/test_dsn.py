@@ -169,6 +169,14 @@ def test_a_recipient_of_another_world() -> None:
     assert [r.address for r in read(fields).recipients] == ["bob@example.net"], "the returned message tells"
 
 
+def test_a_hidden_recipient_leaves_the_message() -> None:
+    hidden = FIELDS.replace("rfc822; bob@example.net", "rfc822;").replace("Original-Recipient", "X-None")
+    returned = ORIGINAL.replace("To: Bob <bob@example.net>\n", "")
+    report = read(hidden, returned=returned)
+    assert (report.kind, report.recipients, report.original_message_id) == ("bounce", (), "one@example.com")
+    assert read(hidden, returned="").kind == "other", "nothing is told that could be charged"
+
+
 def test_the_text_tells_what_the_field_cuts_short() -> None:
     text = (
         ">>> DATA\n<<< 550-5.7.1 This message was blocked\n"

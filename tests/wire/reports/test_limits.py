@@ -206,3 +206,13 @@ def test_mail_in_html_and_text_tells_it_once() -> None:
     assert [(r.address, r.reply) for r in report.recipients] == [
         ("bob@example.net", "550 5.1.1 unknown, says the plain text")
     ]
+
+
+def test_half_a_character_goes_nowhere() -> None:
+    """UTF-7 and JSON can write it, and then no database and no terminal takes it."""
+    assert characters(b"+2AA- x", "utf-7") == "? x"
+    notice = r'{"notificationType":"Bounce","bounce":{"bouncedRecipients":[{"emailAddress":"b@x.example",'
+    notice += r'"diagnosticCode":"no \ud800"}]}}'
+    (found,) = read_report(DAEMON + b"\n" + notice.encode()).recipients
+    assert found.reply == "no ?"
+    assert addresses("\x1b[31mbob\x00@x.example") == []

@@ -132,6 +132,11 @@ class FileSource:
         return last
 
     async def _read(self, tail: Tail) -> Slice | None:
+        if tail.was_filled():
+            # Perhaps truncated and filled again since: what it held is looked for first.
+            self._lost.append(tail.mark())
+            self._drop(tail)
+            return None
         try:
             found = await asyncio.to_thread(tail.read) if tail.packed else tail.read()
         except Truncated:

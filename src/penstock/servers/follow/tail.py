@@ -64,6 +64,10 @@ class Tail:
         """Whether anything is known by which to recognise it."""
         return bool(self._start)
 
+    def was_filled(self) -> bool:
+        """Whether there is something in it now, and nothing is known of it yet."""
+        return not self._start and os.fstat(self._data.fd).st_size > 0
+
     def is_file(self, device: int, inode: int) -> bool:
         """Whether this is that file, as it is."""
         return not self.packed and (self.device, self.inode) == (device, inode)

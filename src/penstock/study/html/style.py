@@ -65,7 +65,7 @@ th.n,td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 tbody th{font-weight:600;min-width:12.5rem;overflow-wrap:break-word}
 td:last-child:not(.n){min-width:11rem;overflow-wrap:break-word}.soft{color:var(--soft)}
 td small,th small{display:block;color:var(--soft);font-weight:400;font-size:.9em}
-.tag{display:inline-block;padding:0 .45rem;border-radius:4px;font-size:.78rem;font-weight:600;
+.tag{display:inline-block;padding:0 .45rem;border-radius:4px;font-size:.9em;font-weight:600;
 white-space:nowrap}
 .bad{color:var(--bad);background:var(--bad-tint)}.good{color:var(--good);background:var(--good-tint)}
 pre{margin:1rem 0;padding:1rem;overflow-x:auto;background:var(--tint);border:1px solid var(--line);

@@ -36,17 +36,17 @@ QUEUE_ID = r"([0-9A-F]{5,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,30})"
 _ADDRESS = r'("(?:[^"\\]|\\.)*"[^>"]*|[^">][^>]*|)'
 _DELIVERY = re.compile(
     rf"{QUEUE_ID}: to=(?:<{_ADDRESS}>|([^<>, ]+)), (?:orig_to=(?:<{_ADDRESS}>|([^<>, ]+)), )?relay=([^,]*), "
-    r"(?:conn_use=\d+, )?delay=[\d.]+, (?:delays=[\d./]+, )?(?:tls=[^,]*, )?(?:dsn=([\d.]+), )?"
-    r"status=([a-z-]+) \("
+    r"(?:conn_use=\d+, )?delay=[-\d.]+, (?:delays=[-\d./]+, )?(?:tls=[^,]*, )?(?:dsn=([\d.]+), )?"
+    r"status=([A-Za-z-]+) \("
 )
-_CLIENT = re.compile(rf"{QUEUE_ID}: client=[^\s\[]*\[([^\]\s]*)\](.*)", re.DOTALL)
+_CLIENT = re.compile(rf"{QUEUE_ID}: client=[^\s\[]*\[([^\]\s]*)\](.*)")
 _LOGIN = r"[^,]*(?:,(?! (?:sasl_sender|orig_queue_id|orig_client)=)[^,]*)*"
 _MORE = re.compile(
     rf"(?::\d+)?(?:, sasl_method=[^,]*)?(?:, sasl_username=({_LOGIN}))?(?:, sasl_sender=.*|"
     r"(?:, orig_queue_id=(\w+))?(?:, orig_client=[^\s,]*)?)"
 )
 _ACTION = re.compile(rf"(?:NOQUEUE|{QUEUE_ID}): ({'|'.join(ACTIONS)}): (.*)")
-_NAMED = re.compile(rf"{QUEUE_ID}: message-id=(?:<([^<>]*)>|(.*))")
+_NAMED = re.compile(rf"{QUEUE_ID}: message-id=(?:<([^<>]*)>\s*|(.*))")
 _MOVED = re.compile(
     rf"{QUEUE_ID}: (?:(removed)|from=<([^>]*|.*)>, (?:size=(\d{{1,15}}), nrcpt=(\d{{1,9}}) \(queue active\)|"
     r"status=(?:force-)?expired, returned to sender))"
@@ -90,7 +90,7 @@ def _client(at: float, scope: str, queue_id: str, found: str, rest: str) -> Clie
     more = _MORE.fullmatch(rest)
     if more is None or may_be_cut(rest):
         return None
-    return Client(at, scope, queue_id, address(found), more[1] or "", more[2] or "")
+    return Client(at, scope, queue_id, address(found), (more[1] or "").rstrip(), more[2] or "")
 
 
 def cleanup(at: float, scope: str, text: str) -> Found:
@@ -123,7 +123,9 @@ def _outcome(at: float, scope: str, service: str, text: str) -> Outcome | None:
     if found is None:
         return None
     queue_id, to, bare, before, bare_before, relay, dsn, status = found.groups()
-    reply = text[found.end() :].removesuffix(")")
+    if status == "SOFTBOUNCE":  # `soft_bounce = yes`: it stays in the queue
+        status = "deferred"
+    reply = text[found.end() :].rstrip().removesuffix(")")
     to, before = to or bare or "", before or bare_before or ""
     return Outcome(at, scope, queue_id, service, to, before, relay, status, dsn or "", reply)
 

@@ -223,8 +223,15 @@ QUEUED: dict[str, dict[str, str]] = {
         "placed on hold": "held by an administrator",
         "released from hold": "released by an administrator",
         "expired": "expired by an administrator: qmgr tells when it happens",
-        "releasing": "released by an administrator",
         "renamed": "repair of the queue",
+    },
+    "bounce": {
+        "not sending ": "no notice about a notice",
+        "no trace file": "no notice was asked for",
+        "undeliverable postmaster notification discarded": "no notice about a notice",
+    },
+    ANY: {
+        "status=deferred (": "a notice could not be written: the message stays in the queue",
     },
 }
 
@@ -241,7 +248,7 @@ def kinds() -> tuple[Kind, ...]:
 def idle(daemon: str) -> Parse:
     """A parser that knows the ignored kinds of this daemon and nothing else."""
     plain = (*PLAIN.get(daemon, ()), *PLAIN[ANY])
-    queued = tuple(QUEUED.get(daemon, ()))
+    queued = (*QUEUED.get(daemon, ()), *QUEUED[ANY])
 
     def ignore(at: float, scope: str, text: str) -> Found:
         if text.startswith(plain):

@@ -110,5 +110,5 @@ def login_failed(at: float, text: str) -> LoggedIn | None:
     found = _LOGIN_FAILED.fullmatch(text)
     if found is None:
         return None
-    _, told, login = found[2].partition(", sasl_username=")
-    return LoggedIn(at, login, address(found[1]), "smtp", False) if told and login else None
+    login = found[2].partition(", sasl_username=")[2].rstrip()
+    return LoggedIn(at, login, address(found[1]), "smtp", False) if login else None

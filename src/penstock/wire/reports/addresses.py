@@ -39,7 +39,7 @@ def _left(text: str, at: int, floor: int) -> int:
         if quote >= 0:
             return quote
     left = at
-    while left > least and text[left - 1] not in STOPS:
+    while left > least and text[left - 1] not in STOPS and text[left - 1].isprintable():
         left -= 1
     return left
 

@@ -4,6 +4,7 @@ notification contents")."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from penstock.wire.reports.model import MOST_RECIPIENTS, Kind, Report, ReportedR
 from penstock.wire.reports.original import message_id
 
 LONGEST: Final = 512_000
+HALF: Final = re.compile(r"(?<!\\)\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+"""Half a character beyond the basic plane: nothing that is said with these matters here."""
 
 
 def read_notice(text: str) -> Report | None:
@@ -35,6 +38,7 @@ def read_notice(text: str) -> Report | None:
 
 def _object(text: str) -> Mapping[str, Any]:
     """The JSON object that a text begins with, {} when there is none; mail may have folded its lines."""
+    text = HALF.sub("?", text)
     for attempt in (text, text.replace("\n ", ""), text.replace("\n", "")):
         try:
             found, _ = json.JSONDecoder(strict=False).raw_decode(attempt)

@@ -47,11 +47,12 @@ class ReportedRecipient:
 class Report:
     """A report, read. Everything in it was written by strangers.
 
-    A bounce has at least one recipient with the action ``failed``; a notice of delay or success is
-    ``other``. ``original_message_id``: without brackets. ``original_queue_id``: at ``reporting_mta``.
-    ``hops``: (host, queue id) of the Received lines of the returned message, newest first.
-    ``reference``: our own token in the returned headers, not yet verified. ``feedback_type``: RFC 5965 §7.3,
-    lower case. ``arrival``: seconds since the epoch when the reporter got the message, or None.
+    A bounce has a recipient with the action ``failed``, or none at all when only the message is told;
+    a notice of delay or success is ``other``, with its recipients. ``original_message_id``: without
+    brackets. ``original_queue_id``: at ``reporting_mta``. ``hops``: (host, queue id) of the Received
+    lines of the returned message, newest first. ``reference``: our own token in the returned headers,
+    not yet verified. ``feedback_type``: RFC 5965 §7.3, lower case. ``arrival``: seconds since the epoch
+    when the reporter got the message, or None.
     """
 
     kind: Kind

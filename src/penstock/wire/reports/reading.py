@@ -142,13 +142,14 @@ def _report_of(feedback: arf.Feedback, mail: Mail) -> Report:
 def _delivery_status(mail: Mail) -> Report | None:
     """RFC 3464, in a part of its own or within the text."""
     fields = dsn.read_fields(mail.status or (mail.text if dsn.has_fields(mail.text) else ""))
-    recipients = dsn.recipients_of(fields)
-    if not recipients:
+    told = dsn.recipients_of(fields)
+    if not told:
         return None
-    recipients = _completed(recipients, mail)
+    recipients = _completed(told, mail)
     message = fields.message
+    failed = dsn.failed(recipients) or bool(dsn.failed(told) and mail.original.message_id)
     return Report(
-        "bounce" if dsn.failed(recipients) else "other",
+        "bounce" if failed else "other",
         recipients,
         original_message_id=mail.original.message_id,
         original_queue_id=message.get("x-postfix-queue-id", "").strip()[:64],

@@ -202,15 +202,23 @@ def _from_base64(body: bytes) -> bytes:
 
 
 def characters(raw: bytes, charset: str) -> str:
-    """Text of bytes: by the charset when it is one and fits, else UTF-8, else Latin-1."""
+    """Text of bytes: by the charset when it is one and fits, else UTF-8, else Latin-1. It can always be
+    encoded again: UTF-7 knows how to write half a character."""
     name = charset.strip().strip("'\"").lower()
+    found = None
     for attempt in (name, "utf-8"):
-        if attempt and CODECS.fullmatch(attempt):
-            try:
-                return codecs.decode(raw, attempt).replace("\r\n", "\n").replace("\x00", "")
-            except (LookupError, ValueError, TypeError):
-                continue
-    return raw.decode("latin-1").replace("\r\n", "\n").replace("\x00", "")
+        if found is None and attempt and CODECS.fullmatch(attempt):
+            found = _decoded_by(raw, attempt)
+    text = raw.decode("latin-1") if found is None else found
+    return text.replace("\r\n", "\n").replace("\x00", "")
+
+
+def _decoded_by(raw: bytes, charset: str) -> str | None:
+    try:
+        text = codecs.decode(raw, charset)
+        return text if charset == "utf-8" else text.encode("utf-8", "replace").decode("utf-8")
+    except (LookupError, ValueError, TypeError):
+        return None
 
 
 def words_of(value: str) -> str:

@@ -1,0 +1,23 @@
+"""New recipients at the large free providers.
+
+Theory: consumer lists are mostly freemail (40 to 95 %), a customer's new correspondents less so (30 to 60 %).
+Little by itself: 0.15 nats each, up to 1.
+Cost: none. Victims: shops, whose customers have such addresses.
+"""
+
+from __future__ import annotations
+
+from penstock.core.ledger import Counter
+from penstock.signals.view import View
+
+GROUP = "flow"
+EACH = 0.15
+MOST = 1.0
+
+
+def weigh(view: View) -> tuple[float, str] | None:
+    """Freemail among today's novel recipients."""
+    novel, freemail = view.today(Counter.NOVEL), view.today(Counter.FREEMAIL)
+    if novel <= view.usual.novel or freemail < 0.5 * novel:
+        return None
+    return min(EACH * freemail, MOST), f"{freemail} of the {novel} new recipients are at free providers"
