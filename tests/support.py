@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from penstock.core.acquaintance import Acquaintance
 from penstock.core.decision import Decision, Refusal
 from penstock.core.events import Attempt, Message
 from penstock.core.flight import ASKS_END, Channel
@@ -150,7 +151,10 @@ class World:
         self.directory = FakeDirectory(entries)
         self.memory = memory or FakeMemory()
         self.sent = FakeSent()
-        self.engine = Engine(rules, self.directory, self.records, self.counts, self.memory, self.sent, at)
+        self.acquaintance = Acquaintance(b"test", 1 << 16)
+        self.engine = Engine(
+            rules, self.directory, self.records, self.counts, self.memory, self.sent, self.acquaintance, at
+        )
         self.instances = itertools.count(1)
 
     def smtpd(self, login: str = "alice@example.com", context: str = ASKS_END, host: str = "mx1") -> Smtpd:

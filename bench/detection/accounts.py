@@ -31,9 +31,13 @@ class Makers:
         while login in self._names:
             login = f"{self.world.local(rng, False)}{rng.randrange(100)}@{domain.name}"
         self._names.add(login)
-        account = Account(self.world, f"{self.seed}/account/{number}", login, domain, 1000 + number if uid else 0)
+        account = Account(
+            self.world, f"{self.seed}/account/{number}", login, domain, 1000 + number if uid else 0
+        )
         if uid:
-            account.login = account.alias = rng.choice((f"www-data@{domain.name}", f"noreply@{domain.name}", login))
+            account.login = account.alias = rng.choice(
+                (f"www-data@{domain.name}", f"noreply@{domain.name}", login)
+            )
         account.family = family
         self.accounts.append(account)
         return account
@@ -63,6 +67,8 @@ class Makers:
                     address = self.world.anybody(rng, account.freemail, dead)
                 else:
                     address = own.get(who) or own.setdefault(who, self._contact(account, who, internal, dead))
+                    if address.state and rng.random() > params.kept_dead:
+                        del own[who]  # it bounced: next time the right one
                 chosen[address.text] = address
             yield account.mail(at, list(chosen.values()))
 
@@ -94,4 +100,3 @@ class Makers:
         business.settle(account)
         account.born = rng.uniform(0, 60) * DAY if rng.random() < 0.2 else 0.0
         return business.ordered(trade(account))
-

@@ -55,7 +55,8 @@ class Crime:
 def spam_list(rng: Random, world: World, invalid: float, freemail: float, n: int) -> list[Address]:
     """An attacker's list: of one provider, or mixed; in alphabetical order, or as it was gathered."""
     only: Domain | None = world.free(rng) if rng.random() < world.params.one_provider else None
-    people = [world.anybody(rng, freemail, invalid, only) for _ in range(n)]
+    drawn = (world.anybody(rng, freemail, invalid, only) for _ in range(n))
+    people = list({address.text: address for address in drawn}.values())
     if rng.random() < world.params.sorted_list:
         people.sort(key=lambda a: a.text)
         cut = rng.randrange(len(people))
@@ -66,7 +67,9 @@ def spam_list(rng: Random, world: World, invalid: float, freemail: float, n: int
 def clients(rng: Random, world: World) -> list[str]:
     """Where an attack comes from: rented servers, VPNs, or other people's machines in some countries."""
     n = whole(rng, world.params.clients)
-    countries = [rng.choices((0, rng.randrange(1, 45)), (1, 6))[0] for _ in range(whole(rng, world.params.countries))]
+    countries = [
+        rng.choices((0, rng.randrange(1, 45)), (1, 6))[0] for _ in range(whole(rng, world.params.countries))
+    ]
     kinds = rng.sample(KINDS, rng.randrange(1, 4))
     networks: list[Network] = [
         world.network(rng, rng.choice(kinds), rng.choice(countries)) for _ in range(max(1, int(n * 0.8)))
@@ -86,7 +89,9 @@ def crime(rng: Random, world: World, people: list[Address], ips: list[str] | Non
             yield from people
 
     refused = rng.uniform(*world.params.spam_refused)
-    return Crime(rng, world, ips or clients(rng, world), Habit.drawn(rng, True), over_and_over(), forged, refused)
+    return Crime(
+        rng, world, ips or clients(rng, world), Habit.drawn(rng, True), over_and_over(), forged, refused
+    )
 
 
 class Attacks:
@@ -107,7 +112,15 @@ class Attacks:
         """Every family."""
         mails: list[Mails] = []
         for _ in range(self.params.cases):
-            for make in (self.flood, self.slow, self.script, self.dormant, self.professional, self.lateral, self.validated):
+            for make in (
+                self.flood,
+                self.slow,
+                self.script,
+                self.dormant,
+                self.professional,
+                self.lateral,
+                self.validated,
+            ):
                 mails += make()
         for campaign in range(self.params.snowshoe_campaigns):
             mails += self.snowshoe(campaign)
@@ -156,7 +169,9 @@ class Attacks:
             yield plan.mail(account, case, at, n)
             at += next(gap)
 
-    def trickle(self, case: Case, account: Account, plan: Crime, at: float, day: float, days: float, rate: float) -> Mails:
+    def trickle(
+        self, case: Case, account: Account, plan: Crime, at: float, day: float, days: float, rate: float
+    ) -> Mails:
         """``day`` recipients a day at ``rate`` an hour, from a start that moves from day to day."""
         rng = plan.rng
         each = min(log_uniform(rng, (1, 12)), rate / 2)
@@ -182,8 +197,12 @@ class Attacks:
 
     def _flood(self, case: Case, rng: Random, account: Account, at: float) -> Mails:
         p = self.params
-        people = spam_list(rng, self.world, rng.uniform(*p.invalid), rng.uniform(*p.freemail), p.most_attack + 60)
-        yield from self.burst(case, account, crime(rng, self.world, people), at, log_uniform(rng, p.flood_rate))
+        people = spam_list(
+            rng, self.world, rng.uniform(*p.invalid), rng.uniform(*p.freemail), p.most_attack + 60
+        )
+        yield from self.burst(
+            case, account, crime(rng, self.world, people), at, log_uniform(rng, p.flood_rate)
+        )
 
     def slow(self) -> list[Mails]:
         """Below every limit, for days."""
@@ -194,7 +213,9 @@ class Attacks:
 
     def _slow(self, case: Case, rng: Random, account: Account, at: float, days: float) -> Mails:
         p = self.params
-        people = spam_list(rng, self.world, rng.uniform(*p.slow_invalid), rng.uniform(*p.freemail), p.most_attack)
+        people = spam_list(
+            rng, self.world, rng.uniform(*p.slow_invalid), rng.uniform(*p.freemail), p.most_attack
+        )
         plan, rate = crime(rng, self.world, people), log_uniform(rng, p.slow_rate)
         yield from self.trickle(case, account, plan, at, log_uniform(rng, p.slow_day), days, rate)
 
@@ -208,7 +229,9 @@ class Attacks:
 
     def _script(self, case: Case, rng: Random, account: Account, at: float) -> Mails:
         p = self.params
-        people = spam_list(rng, self.world, rng.uniform(*p.invalid), rng.uniform(*p.freemail), p.most_attack + 60)
+        people = spam_list(
+            rng, self.world, rng.uniform(*p.invalid), rng.uniform(*p.freemail), p.most_attack + 60
+        )
         plan = crime(rng, self.world, people)
         if rng.random() < p.script_steady:
             days = min(3.0, p.most_attack / p.script_day)
@@ -224,11 +247,16 @@ class Attacks:
         at = self.begin(rng, account)
         earliest = (silent + 10) * DAY
         if at < earliest:
-            at = earliest + (at - self.params.warm_up * DAY) % (max(1, self.params.days - LAST - silent - 10) * DAY)
+            at = earliest + (at - self.params.warm_up * DAY) % (
+                max(1, self.params.days - LAST - silent - 10) * DAY
+            )
         account.until = at - silent * DAY
         slow = rng.random() < 0.4
         days = min(log_uniform(rng, self.params.slow_days), self.params.days - at / DAY)
-        return [_until(own, account.until), (self._slow(case, rng, account, at, days) if slow else self._flood(case, rng, account, at))]
+        return [
+            _until(own, account.until),
+            (self._slow(case, rng, account, at, days) if slow else self._flood(case, rng, account, at)),
+        ]
 
     def snowshoe(self, campaign: int) -> list[Mails]:
         """Many accounts, a few recipients each: one list in slices, the same clients and program."""
@@ -264,11 +292,16 @@ class Attacks:
     def _issues(self, account: Account, usual: int) -> Mails:
         people = subscribers(account, usual, account.rng.uniform(*self.params.list_dead))
         for week in range(account.rng.randrange(4), self.params.days // 7, 2):
-            yield from bulk(account, people, week * 7 * DAY + account.rng.choice((1, 2, 3)) * DAY + moment(account.rng))
+            yield from bulk(
+                account, people, week * 7 * DAY + account.rng.choice((1, 2, 3)) * DAY + moment(account.rng)
+            )
 
     def _professional(self, case: Case, rng: Random, account: Account, usual: int, at: float) -> Mails:
         p = self.params
-        invalid, n = rng.uniform(*p.professional_invalid), int(usual * log_uniform(rng, p.professional_factor))
+        invalid, n = (
+            rng.uniform(*p.professional_invalid),
+            int(usual * log_uniform(rng, p.professional_factor)),
+        )
         people = spam_list(rng, self.world, invalid, rng.uniform(*p.freemail), n)
         own_clients = [account.places.office] if rng.random() < 0.4 else None
         plan = crime(rng, self.world, people, own_clients)
@@ -310,7 +343,10 @@ class Attacks:
 
     def _validated(self, case: Case, rng: Random, account: Account, at: float, days: float) -> Mails:
         p, volume = self.params, rng.uniform(2, 8)
-        people = [self.world.anybody(rng, account.freemail, rng.uniform(*p.validated_invalid)) for _ in range(p.most_attack)]
+        people = [
+            self.world.anybody(rng, account.freemail, rng.uniform(*p.validated_invalid))
+            for _ in range(p.most_attack)
+        ]
         plan = crime(rng, self.world, people)
         plan.forged, plan.refused, plan.habit = "", plan.refused / 5, account.habit
         day = at // DAY
@@ -332,4 +368,3 @@ def _waiting(account: Account, at: float) -> Mails:
     """Nothing is sent; but whoever merges comes here only when its time has come."""
     marker = Mail(at, account, [], "", "", "", 0)
     yield marker
-

@@ -73,7 +73,10 @@ def tickets(account: Account) -> Mails:
         for at in _times(account, day, mean * (0.2 if is_weekend(day * DAY) else 1)):
             if not cases or rng.random() < 0.4:
                 cases.append(world.anybody(rng, account.freemail * 0.6, rng.uniform(0, 0.015)))
-            whom = {a.text: a for a in [rng.choice(cases[-40:]), *rng.sample(agents, rng.randrange(min(3, len(agents))))]}
+            whom = {
+                a.text: a
+                for a in [rng.choice(cases[-40:]), *rng.sample(agents, rng.randrange(min(3, len(agents))))]
+            }
             yield account.mail(at, list(whom.values()))
 
 

@@ -16,7 +16,9 @@ HOUR: Final = 3600.0
 
 # Messages by hour of the day, as in both of the shared sets (peak in office hours, a tail at night).
 HOURS: Final = tuple(
-    accumulate([7, 5, 4, 4, 6, 15, 60, 150, 200, 205, 190, 185, 180, 190, 165, 120, 85, 60, 50, 45, 40, 32, 20, 11])
+    accumulate(
+        [7, 5, 4, 4, 6, 15, 60, 150, 200, 205, 190, 185, 180, 190, 165, 120, 85, 60, 50, 45, 40, 32, 20, 11]
+    )
 )
 
 

@@ -95,7 +95,9 @@ class HardCases:
         low, high = self.params.list_size
         share = (number + account.rng.random()) / self.params.cases  # stratified: always some of the largest
         size = min(round(low * (high / low) ** share), self.params.bulk_budget // 3)
-        issues = max(1, min(self.params.days // 7, int(self.params.bulk_budget / self.params.cases * 2 / size)))
+        issues = max(
+            1, min(self.params.days // 7, int(self.params.bulk_budget / self.params.cases * 2 / size))
+        )
         return [_of(case, self._issues(account, size, issues))]
 
     def _issues(self, account: Account, size: int, issues: int) -> Mails:
@@ -105,7 +107,9 @@ class HardCases:
         cleaned = rng.random() < 0.7
         for issue in range(issues):
             day = int((issue + rng.random() * 0.1) * step)
-            yield from bulk(account, people, min(day, self.params.days - 2) * DAY + moment(rng, account.shift))
+            yield from bulk(
+                account, people, min(day, self.params.days - 2) * DAY + moment(rng, account.shift)
+            )
             if cleaned:
                 people = [a for a in people if a.state in (0, 3)]
             people += subscribers(account, max(1, size // 100), rng.uniform(*self.params.list_dead))
@@ -188,7 +192,10 @@ class HardCases:
         rng = account.rng
         account.until = rng.uniform(5, 25) * DAY
         back = account.until + rng.uniform(60, max(61, self.params.days - 30)) * DAY
-        return [_before(own, account.until), _of(case, self._back(account, min(back, (self.params.days - 5) * DAY)))]
+        return [
+            _before(own, account.until),
+            _of(case, self._back(account, min(back, (self.params.days - 5) * DAY))),
+        ]
 
     def _back(self, account: Account, at: float) -> Mails:
         rng, first = account.rng, True
@@ -196,7 +203,11 @@ class HardCases:
         while at < self.params.days * DAY:
             for _ in range(whole(rng, range_) if first else rng.randrange(4)):
                 known = account.contacts and rng.random() < 0.6
-                person = rng.choice(list(account.contacts.values())) if known else self.world.anybody(rng, 0.5, 0.015)
+                person = (
+                    rng.choice(list(account.contacts.values()))
+                    if known
+                    else self.world.anybody(rng, 0.5, 0.015)
+                )
                 yield account.mail(at, [person])
                 at += rng.expovariate(1 / 900)
             at, first, range_ = at + rng.expovariate(1 / DAY), False, self.params.reactivated
@@ -206,15 +217,18 @@ class HardCases:
     def backscatter(self, number: int) -> list[Mails]:
         """Spam with their address as sender went out elsewhere; its bounces come in here."""
         account, case, own = self._person("backscatter victim")
-        return [own, _of(case, self._notices(account, self._day(account)))]
+        return [own, self._notices(account, case, self._day(account))]
 
-    def _notices(self, account: Account, at: float) -> Mails:
+    def _notices(self, account: Account, case: Case, at: float) -> Mails:
         rng = account.rng
         n = whole(rng, self.params.backscatter)
         for _ in range(n):
             host = self.world.company(rng)
-            mail = Mail(at, account, [Address(*account.login.split("@")[:1], account.domain)], host.ip, "", "", 0)
+            mail = Mail(
+                at, account, [Address(*account.login.split("@")[:1], account.domain)], host.ip, "", "", 0
+            )
             mail.inbound, mail.size = True, int(rng.lognormvariate(8.6, 0.7))
+            case.start, case.end = min(case.start, at), at
             mail.message_id = f"{rng.getrandbits(64):x}@{host.mx or host.name}"
             yield mail
             at += rng.expovariate(n / log_uniform(rng, (HOUR, 2 * DAY)))
@@ -241,7 +255,9 @@ class HardCases:
         mean = log_uniform(rng, (1, 12))
         while at < end:
             known = account.contacts and rng.random() < 0.85
-            person = rng.choice(list(account.contacts.values())) if known else self.world.anybody(rng, 0.4, 0.015)
+            person = (
+                rng.choice(list(account.contacts.values())) if known else self.world.anybody(rng, 0.4, 0.015)
+            )
             yield account.mail(at, [person])
             at += rng.expovariate(mean / DAY)
 
@@ -267,11 +283,11 @@ class HardCases:
         message every minute until somebody looks."""
         account, case, own = self._person("retry storm")
         rng = account.rng
-        at = self._day(account)
-        domain = self.world.company(rng)
-        domain.down = (at - HOUR, at + rng.uniform(0.2, 6) * DAY)
+        at, again = self._day(account), rng.random() < 0.5
+        domain = rng.choice(self.world.companies)
+        domain.down = (at - HOUR, at + (rng.uniform(0, 2) * HOUR if again else rng.uniform(0.2, 6) * DAY))
         people = [self.world.employee(rng, domain) for _ in range(whole(rng, self.params.storm_recipients))]
-        return [own, _of(case, self._storm(account, people, at, rng.random() < 0.5))]
+        return [own, _of(case, self._storm(account, people, at, again))]
 
     def _storm(self, account: Account, people: list[Address], at: float, again: bool) -> Mails:
         rng = account.rng

@@ -33,10 +33,28 @@ class Mail:
     """One message. ``refused``: share of its recipients' servers that refuse it for its content. ``uid``: of a
     local script, 0 for a client with login. ``inbound``: a notice from outside to the account."""
 
-    __slots__ = ("account", "at", "case", "envelope", "inbound", "ip", "message_id", "recipients", "refused", "size")
+    __slots__ = (
+        "account",
+        "at",
+        "case",
+        "envelope",
+        "inbound",
+        "ip",
+        "message_id",
+        "recipients",
+        "refused",
+        "size",
+    )
 
     def __init__(
-        self, at: float, account: Account, recipients: list[Address], ip: str, envelope: str, message_id: str, size: int
+        self,
+        at: float,
+        account: Account,
+        recipients: list[Address],
+        ip: str,
+        envelope: str,
+        message_id: str,
+        size: int,
     ) -> None:
         self.at, self.account, self.recipients, self.ip = at, account, recipients, ip
         self.envelope, self.message_id, self.size = envelope, message_id, size

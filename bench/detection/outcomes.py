@@ -29,7 +29,9 @@ class Servers:
         self.world, self.rng = world, Random(f"{seed}/servers")
         self._greeted: set[tuple[str, str]] = set()
         self._rates: dict[tuple[str, int], int] = {}
-        self._trouble = {d.name: self.rng.choice(replies.TROUBLE) for d in [*world.companies, *world.freemail]}
+        self._trouble = {
+            d.name: self.rng.choice(replies.TROUBLE) for d in [*world.companies, *world.freemail]
+        }
 
     def troubled(self, domain: Domain) -> int:
         """How many attempts of a message to that domain fail for reasons of nobody's."""
@@ -52,7 +54,9 @@ class Servers:
         if troubled:
             dsn, text, said = self._trouble.get(domain.name, replies.TROUBLE[0])
             return self._say("deferred", to, (dsn, text), said)
-        return self._outage(to, at) or self._grey(mail, to) or self._busy(to, at) or self._rcpt(mail, to, number)
+        return (
+            self._outage(to, at) or self._grey(mail, to) or self._busy(to, at) or self._rcpt(mail, to, number)
+        )
 
     def _say(self, kind: str, to: Address, answer: tuple[str, str], said: bool = True) -> Try:
         dsn, text = answer
@@ -70,7 +74,9 @@ class Servers:
             if to.domain.name == provider and start <= at < end and self.rng.random() < share:
                 if mode == "bounce":
                     return self._say("unknown", to, _of(replies.UNKNOWN, to))
-                return self._say("deferred", to, ("4.3.0", "421 4.3.0 Temporary System Problem.  Try again later"))
+                return self._say(
+                    "deferred", to, ("4.3.0", "421 4.3.0 Temporary System Problem.  Try again later")
+                )
         return None
 
     def _grey(self, mail: Mail, to: Address) -> Try | None:
@@ -89,7 +95,7 @@ class Servers:
             return None
         key = (to.domain.style, int(at // 3600))
         self._rates[key] = self._rates.get(key, 0) + 1
-        over = self._rates[key] > self.world.params.throttled_after * (4 if to.domain.style == "google" else 1)
+        over = self._rates[key] > self.world.params.throttled_after
         if over and self.rng.random() < self.world.params.throttled:
             return self._say("deferred", to, _of(replies.THROTTLED, to))
         return None
@@ -103,7 +109,10 @@ class Servers:
         if to.state != ALIVE and not domain.catch_all:
             table = replies.INACTIVE if to.state == INACTIVE else replies.UNKNOWN
             return self._say("unknown", to, _of(table, to))
-        if self.rng.random() < max(mail.refused, self.world.params.honest_content) and domain.style != "local":
+        if (
+            self.rng.random() < max(mail.refused, self.world.params.honest_content)
+            and domain.style != "local"
+        ):
             return self._say("refused", to, _of(replies.CONTENT, to))
         style = domain.style if domain.style in replies.SENT else _LIKE.get(domain.style, "")
         return self._say("sent", to, ("2.0.0", replies.SENT[style][0]))

@@ -15,15 +15,15 @@ class Params:
     """Times in days, hours or seconds as named; shares from 0 to 1."""
 
     # --- Size. Not facts: what replays in a minute or two.
-    accounts: int = 1600  # ordinary accounts; attacked and hard cases come on top
+    accounts: int = 1500  # ordinary accounts; attacked and hard cases come on top
     days: int = 112  # 28 warm-up, 60 silent (dormant), and some to attack in
     warm_up: int = 28  # issue 4 part 7
     business_share: float = 0.12  # of the ordinary accounts †
     script_share: float = 0.25  # of business accounts that mail from a web server's uid †
-    cases: int = 20  # of each family
+    cases: int = 16  # of each family
     snowshoe_campaigns: int = 3
     most_attack: int = 3000  # recipients of one attack: enough for every bar, and keeps logs small
-    bulk_budget: int = 300_000  # recipients of all established newsletters together
+    bulk_budget: int = 160_000  # recipients of all established newsletters together
 
     # --- Recipients and domains
     companies: int = 5000  # domains of companies in this world; popularity falls as 1/rank †
@@ -32,8 +32,9 @@ class Params:
     business_freemail: Range = (0.3, 0.8)  # of a shop's customers †
     internal: Range = (0.0, 0.4)  # contacts in the account's own domain †
     extra_new: Range = (0.01, 0.35)  # further first contacts: the sets are internal mail (data README) †
+    kept_dead: float = 0.25  # of dead contacts written to again after they bounced †
     typed_dead: Range = (0.003, 0.02)  # of first contacts: FIELD §7, legit bulk 0.3–2.2 %
-    dead_known: float = 0.35  # of dead addresses from the pool that old lists share †
+    dead_known: float = 0.2  # of dead addresses from the pool that old lists share †
     dead_pool: int = 15_000  # †
     no_such_domain: float = 0.1  # of dead addresses †
     inactive: float = 0.1  # of dead addresses: disabled rather than unknown †
@@ -46,8 +47,8 @@ class Params:
     trouble: float = 0.003  # deliveries that fail for the moment (time-out, 4xx) †
     mailbox_full: float = 0.003  # of addresses †
     honest_content: float = 0.001  # refused as spam though honest †
-    throttled_after: int = 400  # recipients an hour at one freemail provider before it answers 421 †
-    throttled: float = 0.3  # then, of further ones †
+    throttled_after: int = 2500  # recipients an hour at one freemail provider before it answers 421 †
+    throttled: float = 0.12  # then, of further ones †
     outage_hours: Range = (0.7, 5.0)  # Gmail, 15 December 2020: 550 5.1.1 to everyone for 2.3 h
     outage_share: Range = (0.3, 0.95)  # of deliveries during an outage †
 

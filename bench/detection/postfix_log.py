@@ -42,7 +42,9 @@ Line = tuple[float, int, str, str, Seen | None]
 class PostfixLog:
     """Writes one log. ``watch`` is told of acceptances and outcomes in the order of the lines."""
 
-    def __init__(self, out: TextIO, servers: Servers, seed: int, watch: Watch, rotations: list[float], most: int) -> None:
+    def __init__(
+        self, out: TextIO, servers: Servers, seed: int, watch: Watch, rotations: list[float], most: int
+    ) -> None:
         self._out, self._servers, self._watch = out, servers, watch
         self._rng = Random(f"{seed}/log")
         self._heap: list[Line] = []
@@ -80,9 +82,8 @@ class PostfixLog:
         if second != self._second:
             self._second = second
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(EPOCH + second))
-        name = daemon if daemon != "submission/smtpd" else daemon
         pid = self._rng.choice(self._pids[daemon])
-        line = f"{self._stamp}.{int((at - second) * 1e6):06d}+00:00 {HOST} postfix/{name}[{pid}]: {text}\n"
+        line = f"{self._stamp}.{int((at - second) * 1e6):06d}+00:00 {HOST} postfix/{daemon}[{pid}]: {text}\n"
         self._recent.append(line)
         self._out.write(line)
         self.lines += 1
@@ -203,9 +204,9 @@ class PostfixLog:
     def _outcome(self, mail: Mail, queue_id: str, to: Address, at: float, tried: Try, number: int) -> None:
         since = at - mail.at
         last = self._rng.uniform(0.2, 0.6) * min(since, 20)
-        delays = f"delays={since - last:.2g}/0.01/{last * 0.6:.2g}/{last * 0.4:.2g}"
+        delays = f"delays={_took(since - last)}/0.01/{_took(last * 0.6)}/{_took(last * 0.4)}"
         text = (
-            f"{queue_id}: to=<{to.text}>, relay={tried.relay}, delay={since:.2g}, {delays}, dsn={tried.dsn}, "
+            f"{queue_id}: to=<{to.text}>, relay={tried.relay}, delay={_took(since)}, {delays}, dsn={tried.dsn}, "
             f"status={STATUS[tried.kind]} ({tried.reply})"
         )
         seen = None if tried.kind == "deferred" and number else Seen(at, mail, queue_id, to, tried.kind)
@@ -224,13 +225,19 @@ class PostfixLog:
             return
         domain = mail.envelope.rpartition("@")[2]
         took = self._rng.uniform(0.3, 6)
-        text = f"delay={took:.2g}, delays=0/0/{took / 2:.2g}/{took / 2:.2g}, dsn=2.0.0, status=sent (250 2.0.0 Ok)"
+        half = _took(took / 2)
+        text = f"delay={_took(took)}, delays=0/0/{half}/{half}, dsn=2.0.0, status=sent (250 2.0.0 Ok)"
         relay = f"relay=mx.{domain}[198.51.100.25]:25"
         self._push(at + took, "smtp", f"{notice}: to=<{mail.envelope}>, {relay}, {text}")
         self._push(at + took + 0.01, "qmgr", f"{notice}: removed")
 
 
 PIDS: Final = ("submission/smtpd", "smtpd", "pickup", "cleanup", "qmgr", "smtp", "lmtp", "bounce")
+
+
+def _took(seconds: float) -> str:
+    """Two digits, as Postfix writes times."""
+    return f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}"
 
 
 def _base52(n: int, width: int) -> str:

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from typing import Final
 
-RCPT, DATA, END = " (in reply to RCPT TO command)", " (in reply to DATA command)", " (in reply to end of DATA command)"
+RCPT, DATA, END = (
+    " (in reply to RCPT TO command)",
+    " (in reply to DATA command)",
+    " (in reply to end of DATA command)",
+)
 SAID: Final = "host {mx}[{ip}] said: "
 
 SENT: Final = {
     "google": ("250 2.0.0 OK  17{id} {id}-{id}si{id} - gsmtp",),
-    "outlook": ("250 2.6.0 <{id}@mail> [InternalId={id}, Hostname={id}.prod.outlook.com] 16{id} bytes in 0.1, 84.3 KB/sec Queued mail for delivery -> 250 2.1.5",),
+    "outlook": (
+        "250 2.6.0 <{id}@mail> [InternalId={id}, Hostname={id}.prod.outlook.com] 16{id} bytes in 0.1, 84.3 KB/sec Queued mail for delivery -> 250 2.1.5",
+    ),
     "yahoo": ("250 ok dirdel",),
     "apple": ("250 2.0.0 Ok: queued as {id}",),
     "gmx": ("250 Requested mail action okay, completed: id={id}",),
@@ -75,4 +81,7 @@ TROUBLE: Final = (
     ("4.4.3", "Host or domain name not found. Name service error for name={domain} type=MX: Host not found, try again", False),
 )  # fmt: skip
 AWAY: Final = ("4.4.1", "connect to {mx}[{ip}]:25: Connection refused", False)
-NO_DOMAIN: Final = ("5.4.4", "Host or domain name not found. Name service error for name={domain} type=AAAA: Host not found")
+NO_DOMAIN: Final = (
+    "5.4.4",
+    "Host or domain name not found. Name service error for name={domain} type=AAAA: Host not found",
+)

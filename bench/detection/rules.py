@@ -13,7 +13,6 @@ from bench.detection.mail import Mail
 from bench.detection.postfix_log import Seen
 
 
-
 class Window:
     """How much within the last ``seconds``."""
 

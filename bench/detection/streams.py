@@ -100,5 +100,3 @@ def _size(rng: Random) -> int:
         if n < 0:
             return size
     return min(4 + int(rng.paretovariate(1.1)), 58)
-
-

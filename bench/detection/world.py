@@ -35,7 +35,11 @@ FREEMAIL: Final = (  # name, style of its replies, MX, weight (a European hoster
 )
 COMPANY_STYLES: Final = ("office365", "workspace", "postfix", "exim", "mimecast", "plain")
 COMPANY_WEIGHTS: Final = tuple(accumulate((34, 14, 26, 16, 3, 7)))
-ONSETS, VOWELS, CODAS = "b br d dr f g gr h k kl l m n p r s sch st t tr v w".split(), "aeiou", "n r l s t k m".split()
+ONSETS, VOWELS, CODAS = (
+    "b br d dr f g gr h k kl l m n p r s sch st t tr v w".split(),
+    "aeiou",
+    "n r l s t k m".split(),
+)
 FIRST = (
     "anna andrea alex ben bernd carla chris claire daniel david emma erik eva felix fiona frank georg hanna "
     "helen igor ines jan jana jean julia kai karin lara lea leon lisa luc maria mark martin max mia michael "
@@ -48,7 +52,19 @@ ROLES = "info office sales contact service buchhaltung support hr marketing mail
 class Domain:
     """Where mail goes. ``style``: whose words its server speaks. ``down``: seconds in which it is away."""
 
-    __slots__ = ("catch_all", "down", "exists", "freemail", "greylists", "ip", "latency", "mx", "name", "staff", "style")
+    __slots__ = (
+        "catch_all",
+        "down",
+        "exists",
+        "freemail",
+        "greylists",
+        "ip",
+        "latency",
+        "mx",
+        "name",
+        "staff",
+        "style",
+    )
 
     def __init__(self, name: str, style: str, mx: str, ip: str, latency: float) -> None:
         self.name, self.style, self.mx, self.ip, self.latency = name, style, mx, ip, latency
@@ -129,7 +145,9 @@ class World:
         name = name + rng.choice(("", "", "-bau", "-it", "group", "shop", "-gmbh")) + ".example"
         style = weighted(rng, COMPANY_STYLES, COMPANY_WEIGHTS)
         domain = Domain(name, style, _mx(name, style, rng), self._server(rng), self._latency(rng))
-        domain.greylists = style in ("postfix", "exim", "plain") and rng.random() < 2 * self.params.greylisting
+        domain.greylists = (
+            style in ("postfix", "exim", "plain") and rng.random() < 2 * self.params.greylisting
+        )
         domain.catch_all = rng.random() < self.params.catch_all
         domain.exists = rng.random() >= self.params.company_retired
         return domain
@@ -161,7 +179,15 @@ class World:
         first, last = rng.choice(FIRST), rng.choice(self._surnames)
         n = rng.random()
         if not freemail:
-            return f"{first}.{last}" if n < 0.55 else f"{first[0]}.{last}" if n < 0.75 else last if n < 0.85 else first
+            return (
+                f"{first}.{last}"
+                if n < 0.55
+                else f"{first[0]}.{last}"
+                if n < 0.75
+                else last
+                if n < 0.85
+                else first
+            )
         digits = rng.choice(("", "", str(rng.randrange(1, 100)), str(rng.randrange(1950, 2012))))
         return f"{first}{rng.choice(('', '.', '_'))}{last}{digits}" if n < 0.8 else f"{last}{digits}"
 
@@ -171,7 +197,9 @@ class World:
         known = domain.staff.get(n)
         if known is None:
             local = rng.choice(ROLES) if n == 1 else self.local(rng, False)
-            known = domain.staff[n] = Address(local, domain, FULL if rng.random() < self.params.mailbox_full else ALIVE)
+            known = domain.staff[n] = Address(
+                local, domain, FULL if rng.random() < self.params.mailbox_full else ALIVE
+            )
         return known
 
     def person(self, rng: Random, freemail: float, domain: Domain | None = None) -> Address:
@@ -180,14 +208,16 @@ class World:
             if rng.random() >= freemail:
                 return self.employee(rng, self.company(rng))
             domain = self.free(rng)
-        return Address(self.local(rng, True), domain, FULL if rng.random() < self.params.mailbox_full else ALIVE)
+        return Address(
+            self.local(rng, True), domain, FULL if rng.random() < self.params.mailbox_full else ALIVE
+        )
 
     def dead(self, rng: Random, freemail: float, domain: Domain | None = None) -> Address:
         """An address that no longer exists, or never did."""
         if domain is not None:
             return Address(self.local(rng, True), domain, UNKNOWN)
         if rng.random() < self.params.dead_known:
-            return self.dead_pool[min(int(rng.paretovariate(0.25)) - 1, len(self.dead_pool) - 1)]
+            return self.dead_pool[int(len(self.dead_pool) * rng.random() ** 2)]  # some are on every list
         return self._dead(rng, freemail)
 
     def _dead(self, rng: Random, freemail: float) -> Address:

@@ -23,12 +23,12 @@ def zone_of(name: str) -> tzinfo:
 
 
 def _local() -> tzinfo:
-    """As the C library finds it: the variable TZ, else the machine's file, else UTC."""
+    """What TZ names (a zone, or a file: ``:/etc/localtime``), else the machine's file, else UTC."""
     named = os.environ.get("TZ", "").removeprefix(":")
     try:
-        if named:
+        if named and not named.startswith("/"):
             return ZoneInfo(named)
-        with LOCAL.open("rb") as file:
+        with Path(named or LOCAL).open("rb") as file:
             return ZoneInfo.from_file(file, key="local")
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return UTC

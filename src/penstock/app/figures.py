@@ -23,6 +23,8 @@ def degraded(node: Node) -> list[str]:
     if node.sent.problem:
         found.append(node.sent.problem)
     found += [problem for watched in node.logs for problem in watched.problems()]
+    if node.intake is not None and node.intake.problem:
+        found.append(node.intake.problem)
     return found + [f"no traffic on {name} for {seconds:.0f} s" for name, seconds in node.silent()]
 
 
@@ -75,16 +77,20 @@ def _log(watched: Watched) -> dict[str, Any]:
     follower, reader = watched.follower, watched.feed.reader
     return {
         "name": watched.name,
+        "source": watched.where,
+        "counted": watched.source.counted,
         "lines": follower.lines,
         "understood": reader.understood,
         "ignored": reader.ignored,
         "foreign": reader.foreign,
         "unknown": dict(reader.unknown.most_common(10)),
         "samples": dict(list(reader.samples.items())[:10]),
+        "faults": watched.faults,
         "messages_open": len(watched.feed.join),
         "lag_seconds": round(follower.lag_seconds, 1),
         "bytes_behind": follower.source.bytes_behind,
         "silent_for": round(watched.silent_for, 1),
+        "last_line_at": explain.when(last) if (last := follower.last_line_at) else None,
     }
 
 
@@ -92,11 +98,14 @@ def _reports(node: Node) -> dict[str, Any] | None:
     """The intake of reports, when there is one."""
     if node.reports is None or node.intake is None:
         return None
-    figures = node.reports.figures
+    figures, intake = node.reports.figures, node.intake
     return {
         "received": figures.received,
         "kept": figures.kept,
         "refused": figures.refused,
-        "bounces": node.intake.bounces,
-        "complaints": node.intake.complaints,
+        "bounces": intake.bounces,
+        "complaints": intake.complaints,
+        "repeated": intake.repeated,
+        "uncounted": intake.uncounted,
+        "folder": str(node.reports.folder.folder),
     }

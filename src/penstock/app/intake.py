@@ -34,7 +34,12 @@ UNLOGGED: Final = 5
 
 
 class Intake:
-    """``take`` is what a ``ReportServer`` hands its reports to. ``reads_log``: the MTA's log is followed."""
+    """``take`` is what a ``ReportServer`` hands its reports to. ``reads_log``: the MTA's log is followed.
+
+    ``bounces`` and ``complaints``: recipients that were counted; ``repeated``: those that were not, because
+    they came before or the message had fewer; ``uncounted``: reports that are no complaint (not-spam and
+    its like), or that our own log has told. ``problem``: why no reports come in, "" when they do.
+    """
 
     def __init__(
         self, engine: Engine, sent: SentIndex, tracer: Tracer, clock: Callable[[], float], reads_log: bool
@@ -42,6 +47,8 @@ class Intake:
         self.bounces = 0
         self.complaints = 0
         self.repeated = 0
+        self.uncounted = 0
+        self.problem = ""
         self._engine = engine
         self._sent = sent
         self._tracer = tracer
@@ -52,31 +59,33 @@ class Intake:
         """Count a report; why it is to be kept, "" when it is dealt with."""
         del name, raw
         if not report.counts:
+            self.uncounted += 1
             return ""
-        message = await self._message_of(report)
+        about, message = await self._message_of(report)
         if message is None:
             return "about no message that is known to have left here"
         if report.kind == "bounce" and await self._from_our_log(report, message):
+            self.uncounted += 1
             return ""
         people = report.failed if report.kind == "bounce" else report.recipients or (_UNNAMED,)
-        for recipient in people:
-            await self._count(report, message, recipient)
+        for recipient in people or (_UNNAMED,):
+            await self._count(report, about, message, recipient)
         return ""
 
-    async def _message_of(self, report: Report) -> Found | None:
-        await self._sent.flush()
+    async def _message_of(self, report: Report) -> tuple[str, Found | None]:
+        """The message, and the id that it was found by: what bounds the reports about it must not be an id
+        that whoever writes reports can choose at will."""
         found = await self._sent.find(report.original_message_id, "")
         read = self._tracer.read(report.reference) if report.reference else None
-        if read is not None:
-            logged = found if found is not None and found.sender == read[0] else None
-            return logged or Found(read[0], int(read[1]), UNLOGGED)
+        if read is not None and (found is None or found.sender != read[0]):
+            return report.reference, Found(read[0], int(read[1]), UNLOGGED)
         if found is not None:
-            return found
+            return report.original_message_id, found
         for _, queue_id in report.hops:
             found = await self._sent.find("", queue_id)
             if found is not None:
-                return found
-        return None
+                return queue_id, found
+        return "", None
 
     async def _from_our_log(self, report: Report, message: Found) -> bool:
         """The reporter is the MTA whose log we read: it told us when it happened."""
@@ -85,8 +94,7 @@ class Intake:
         logged = await self._sent.find("", report.original_queue_id)
         return logged is not None and logged.sender == message.sender
 
-    async def _count(self, report: Report, message: Found, recipient: ReportedRecipient) -> None:
-        about = report.original_message_id or report.reference or report.original_queue_id
+    async def _count(self, report: Report, about: str, message: Found, recipient: ReportedRecipient) -> None:
         what = f"{report.kind} {message.sender} {about}"
         most = max(message.recipients, 1)
         address = recipient.address.lower()

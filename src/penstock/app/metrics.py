@@ -72,6 +72,8 @@ def _degraded(node: Node) -> Values:
         (("records",), float(node.records.degraded_since > 0)),
         (("state",), float(bool(node.state.problem))),
         (("traffic",), float(bool(node.silent()))),
+        (("logs",), float(any(watched.problems() for watched in node.logs))),
+        (("reports",), float(node.intake is not None and bool(node.intake.problem))),
     ]
 
 
@@ -100,7 +102,8 @@ def _reports(node: Node) -> Values:
         return []
     figures, intake = node.reports.figures, node.intake
     counted = {"received": figures.received, "kept": figures.kept, "refused": figures.refused}
-    counted |= {"bounces": intake.bounces, "complaints": intake.complaints, "repeated": intake.repeated}
+    counted |= {"bounces": intake.bounces, "complaints": intake.complaints}
+    counted |= {"repeated": intake.repeated, "uncounted": intake.uncounted}
     return [((name,), n) for name, n in counted.items()]
 
 
@@ -143,7 +146,7 @@ METRICS: Final = (
     Figure("log_lines", "counter", "Lines of followed logs", _LOG, _log(lambda w: w.follower.lines)),
     Figure("log_lines_unknown", "counter", "Lines that nobody could read", ("log", "daemon"), _unknown_lines),
     Figure(
-        "log_faults", "counter", "Slices of a log that failed inside", _LOG, _log(lambda w: w.follower.faults)
+        "log_faults", "counter", "Lines of a log that failed inside: a bug", _LOG, _log(lambda w: w.faults)
     ),
     Figure(
         "log_lag_seconds",

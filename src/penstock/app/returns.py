@@ -27,6 +27,7 @@ class Returns:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._bound: list[Path] = []
 
     async def open(self) -> None:
         """Begin to follow and to listen. What cannot be had is complained about: the gate goes on."""
@@ -57,19 +58,31 @@ class Returns:
         )
         try:
             await server.start()
-            self._node.reports = server
-            for address in settings.reports.listen:
+        except OSError as error:
+            self._complain(intake, f"no reports are taken: {error}")
+            return
+        self._node.reports = server
+        for address in settings.reports.listen:
+            try:
                 await server.listen(listeners.bind(address), lmtp=True)
-        except (OSError, ListenError) as error:
-            log.error("no intake of reports", why=str(error))
+            except (OSError, ListenError) as error:
+                self._complain(intake, f"no reports are taken on {address}: {error}")
+            else:
+                self._bound += [Path(address.path)] if address.path else []
+
+    def _complain(self, intake: Intake, why: str) -> None:
+        intake.problem = "; ".join(filter(None, (intake.problem, why)))
+        log.error("no intake of reports", why=why)
 
     async def close(self) -> None:
-        """Stop between two lines, and keep what the joins know."""
+        """Stop between two lines, and keep what the joins know. Sockets that others listen on stay."""
         for watched in self._node.logs:
-            await watched.follower.stop()
+            try:
+                await watched.follower.stop()
+            except Exception:
+                log.exception("a log was not closed in good order", source=watched.name)
         if self._node.reports is not None:
             await self._node.reports.close()
-        for address in self._node.settings.reports.listen:
-            if address.path:
-                with contextlib.suppress(OSError):
-                    Path(address.path).unlink()
+        for path in self._bound:
+            with contextlib.suppress(OSError):
+                path.unlink()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import math
+import secrets
 import signal
 import time
 from collections.abc import Callable, Coroutine
@@ -20,6 +21,7 @@ from penstock.app.node import Node
 from penstock.app.returns import Returns
 from penstock.app.state import InUse, StateFolder
 from penstock.config import ConfigError, Settings, default_path, load
+from penstock.core.acquaintance import Acquaintance
 from penstock.engine import MOST_REFUSALS, Engine
 from penstock.servers import systemd
 from penstock.servers.control import Arguments, CommandError, ControlServer
@@ -83,7 +85,14 @@ class Service(Node):
         self.directory = parts.directory(settings)
         self.sent = SentIndex(settings.state / "sent.db", self.clock)
         self.engine = Engine(
-            settings.policy, self.directory, self.records, self.counts, remembered, self.sent, now
+            settings.policy,
+            self.directory,
+            self.records,
+            self.counts,
+            remembered,
+            self.sent,
+            Acquaintance(secrets.token_bytes(32)),
+            now,
         )
         self.directory.on_news = self.engine.roster.refresh
         self.records.on_late_memory = self.engine.roster.take_over

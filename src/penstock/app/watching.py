@@ -4,59 +4,63 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
+
+import structlog
 
 from penstock.app.node import Node
 from penstock.config.settings import LogSource
 from penstock.core.events import Accepted
 from penstock.engine import EVERYBODY, LOCAL, Engine
+from penstock.servers.follow.export import Entry
 from penstock.servers.follow.files import FileSource
 from penstock.servers.follow.follower import Follower
+from penstock.servers.follow.journal import JournalSource
 from penstock.wire.maillog.facts import Fact
 from penstock.wire.maillog.join import Join
 from penstock.wire.maillog.lines import Reader
 from penstock.wire.maillog.stamps import Clock
 from penstock.zones import zone_of
 
+log = structlog.get_logger()
+
 CHARGED: Final = {"local": LOCAL, "all": EVERYBODY, "none": frozenset[str]()}
 """Whose mail is counted from a log, by the word of the policy file."""
-
 
 AHEAD: Final = 60.0
 """Seconds that a stamp may lie in the future; one that lies further is taken for now, or it would end
 pauses and age counts before their time."""
 
 
-class JournalLine(NamedTuple):
-    """A message of the journal. ``at``: seconds since the epoch."""
-
-    at: float
-    host: str
-    program: str
-    text: str
-
-
 class LogFeed:
-    """Lines of one log → facts → events → engine. ``newest``: stamp of the newest line understood."""
+    """Lines of one log → facts → events → engine. ``newest``: stamp of the newest line understood.
+    ``faults``: lines and events that raised, which is a bug; each is passed over alone."""
 
     def __init__(
         self, engine: Engine, charged: frozenset[str], zone: str, host: str, clock: Callable[[], float]
     ) -> None:
         self.newest = 0.0
+        self.faults = 0
         self.reader = Reader(Clock(None, zone_of(zone), clock()), host)
         self._clock = clock
         self.join = Join()
         self._engine = engine
         self._charged = charged
 
-    def feed(self, lines: Sequence[str], silent: bool) -> None:
+    def feed(self, lines: Sequence[Any], silent: bool) -> None:
         """Take lines. Silent ones were counted before: they only tell the join what it must know, and
         the index of sent mail what may have been lost with the crash."""
-        read = self.reader.feed
         for line in lines:
-            fact = read(line)
-            if fact is not None:
-                self.take(fact, silent)
+            try:
+                fact = self.read(line)
+                if fact is not None:
+                    self.take(fact, silent)
+            except Exception:
+                self._note_fault()
+
+    def read(self, line: Any) -> Fact | None:
+        """What a line says."""
+        return self.reader.feed(line)
 
     def take(self, fact: Fact, silent: bool) -> None:
         """One fact."""
@@ -65,10 +69,19 @@ class LogFeed:
             fact = fact._replace(at=now)
         self.newest = max(self.newest, fact.at)
         for event in self.join.feed(fact):
-            if not silent:
-                self._engine.observe(event, self._charged)
-            elif type(event) is Accepted:
-                self._engine.observer.remember(event)
+            try:
+                if not silent:
+                    self._engine.observe(event, self._charged)
+                elif type(event) is Accepted:
+                    self._engine.observer.remember(event)
+            except Exception:
+                self._note_fault()
+
+    def _note_fault(self) -> None:
+        """Log the first, the second, the fourth and so on: a bug in every line must not fill a disk."""
+        self.faults += 1
+        if self.faults & (self.faults - 1) == 0:
+            log.exception("a line of a log is passed over: a bug", faults=self.faults)
 
     def pack(self) -> Iterator[bytes]:
         """The join's memory."""
@@ -80,15 +93,11 @@ class LogFeed:
 
 
 class JournalFeed(LogFeed):
-    """The same for messages of the journal, which come in parts."""
+    """The same for entries of the journal, which come in parts."""
 
-    def feed(self, lines: Sequence[JournalLine], silent: bool) -> None:  # type: ignore[override]
-        """Take messages."""
-        read = self.reader.feed_parts
-        for line in lines:
-            fact = read(line.at, line.host, line.program, line.text)
-            if fact is not None:
-                self.take(fact, silent)
+    def read(self, line: Entry) -> Fact | None:
+        """What an entry says."""
+        return self.reader.feed_parts(line.at, line.host, line.program, line.text)
 
 
 class Watched:
@@ -103,7 +112,7 @@ class Watched:
             node.engine, CHARGED[source.counted], source.time_zone, socket.gethostname(), node.clock
         )
         lines: Any = (
-            JournalSource(name, source.journal)
+            JournalSource(name, source.journal, begin_at_start=source.from_beginning)
             if source.file is None
             else FileSource(name, source.file, source.from_beginning)
         )
@@ -112,8 +121,18 @@ class Watched:
         )
 
     @property
+    def where(self) -> str:
+        """The file, or the journal's units."""
+        return str(self.source.file or f"journal of {', '.join(self.source.journal)}")
+
+    @property
+    def faults(self) -> int:
+        """Lines, events and slices that failed inside, which is a bug."""
+        return self.feed.faults + self.follower.faults
+
+    @property
     def silent_for(self) -> float:
-        """Seconds since the last line came."""
+        """Seconds since the last line came, or since the start when none has come."""
         return self._node.clock() - (self.follower.last_line_at or self._node.started_at)
 
     def problems(self) -> list[str]:

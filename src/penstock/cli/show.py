@@ -18,13 +18,13 @@ _LABELS = {
     "shadowed": "would be refused (shadow)",
 }
 _WEEK = {
-    "sent": "recipients",
+    "recipients": "recipients",
     "delivered": "delivered",
     "deferred": "deferred",
     "bounced": "bounced",
     "complaints": "complaints",
     "logins": "logins",
-    "failed": "login_failures",
+    "failed logins": "login_failures",
 }
 
 

@@ -9,6 +9,8 @@ import click
 
 from penstock.cli.common import ask, json_option, print_json, state_option
 
+_COUNTED = {"local": "scripts and local users", "all": "everybody", "none": "nobody"}
+
 
 @click.command()
 @state_option
@@ -34,20 +36,35 @@ def _lines(result: dict[str, Any]) -> list[str]:
         verbs = "".join(f", {n} × {verb}" for verb, n in listener["verbs"].items())
         lines.append(f"{listener['address']}: {listener['open']} connections open; {stages}{verbs}")
     for found in result["logs"]:
-        lines.append(_log(found))
-        lines += [
-            f"  not understood, {daemon} {n} times, last: {found['samples'].get(daemon, '')}"
-            for daemon, n in found["unknown"].items()
-        ]
+        lines += _log(found)
     if result["reports"]:
-        lines.append("reports: " + ", ".join(f"{name} {n}" for name, n in result["reports"].items()))
+        lines.append(_reports(result["reports"]))
     return lines + [f"PROBLEM: {problem}" for problem in result["problems"]]
 
 
-def _log(found: dict[str, Any]) -> str:
-    behind = f", {found['bytes_behind']} bytes behind" if found["bytes_behind"] else ""
+def _log(found: dict[str, Any]) -> list[str]:
+    """One log; ``understood`` and ``ignored`` lines are both as they should be."""
+    mail = found["understood"] + found["ignored"]
+    behind = f", {found['bytes_behind']:,} bytes still to read" if found["bytes_behind"] else ""
+    late = f" ({found['lag_seconds']:.0f} s late)" if behind and found["lag_seconds"] else ""
+    faults = f", {found['faults']} failed inside: a bug" if found["faults"] else ""
+    last = f"last line {found['silent_for']:.0f} s ago" if found["last_line_at"] else "no line yet"
+    lines = [
+        f"log {found['name']} ({found['source']}): {last}; since the start {found['lines']:,} lines, "
+        f"{mail:,} about mail, {found['foreign']:,} of other programs{faults}{behind}{late}",
+        f"  {found['messages_open']:,} messages under way; its mail is counted for: "
+        f"{_COUNTED[found['counted']]}",
+    ]
+    return lines + [
+        f"  {daemon}: {n:,} lines not understood, such as: {found['samples'].get(daemon, '')}"
+        for daemon, n in found["unknown"].items()
+    ]
+
+
+def _reports(found: dict[str, Any]) -> str:
+    kept = f"{found['kept']} kept in {found['folder']}/kept" if found["kept"] else "none kept"
     return (
-        f"log {found['name']}: {found['lines']} lines, {found['understood']} understood, "
-        f"{found['ignored']} ignored, {found['foreign']} of other programs{behind}; last line "
-        f"{found['silent_for']:.0f} s ago, {found['messages_open']} messages open"
+        f"reports since the start: {found['received']} mails taken, {kept}, {found['refused']} refused; "
+        f"{found['bounces']} bounces and {found['complaints']} complaints counted, "
+        f"{found['repeated']} repeats and {found['uncounted']} others not"
     )

@@ -9,6 +9,7 @@ from ipaddress import IPv6Network, ip_address, ip_network
 from typing import Any
 
 from penstock.config import keys, watch
+from penstock.config.detection import USUAL, detection_of
 from penstock.config.replies import own_rules, reply_rules
 from penstock.config.report import ConfigError, Spot, meant
 from penstock.config.rules import check_newcomer, under, unit_limits
@@ -53,6 +54,7 @@ def build(file: Document, document: Document, spot: Spot, at: float) -> Settings
         on_error=_on_error(top),
         newcomer_watch=float(top.get(keys.NEWCOMER_WATCH)),
         replies=_replies(document.get("replies", []), spot.key("replies")),
+        detection=detection_of(document["detection"], spot.key("detection"), mode),
     )
     return Settings(
         policy=policy,
@@ -185,6 +187,7 @@ def _profile(name: str, value: object, spot: Spot, own: Document, file_mode: Mod
         paused=_stopping(table, keys.PAUSED),
         locked=_stopping(table, keys.LOCKED),
         pauses=_pauses(table.get(keys.PAUSE), modes),
+        usual=table.get(USUAL),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.config import rules, watch
+from penstock.config import detection, rules, watch
 from penstock.config.rules import BYTES, MESSAGES, RECIPIENTS, exception_of, limit_section, step_section
 from penstock.config.scalars import (
     ACTION,
@@ -79,6 +79,7 @@ FILE = Section(
         _table("senders", "Exceptions for single senders."),
         _table("texts", "What the client reads, by language."),
         _table("directory", "Who a sender is: customer, profile, language, contact, age."),
+        _table("detection", "Recognising a sender in a stranger's hands."),
         _table("logs", "Logs to follow: what became of the mail."),
         _table("reports", "Bounces and complaints that come in by mail."),
         Key("replies", TABLE, "Rules of your own for replies of other hosts, a list of tables (below)."),
@@ -167,6 +168,7 @@ PROFILE = Section(
         PAUSED,
         LOCKED,
         PAUSE,
+        detection.USUAL,
     ),
 )
 
@@ -278,6 +280,7 @@ SECTIONS = (
     step_section("newcomer", 3650),
     step_section("trusted", 30),
     rules.PAUSE_SECTION,
+    detection.USUAL_SECTION,
     SENDER,
     TEXTS,
     DIRECTORY,
@@ -285,6 +288,7 @@ SECTIONS = (
     NETWORK,
     SQL,
     COMMAND,
+    detection.DETECTION,
     watch.LOG,
     watch.REPORTS,
     watch.REPLY,

@@ -55,8 +55,8 @@ class Message:
     ``scope`` and ``queue_id`` name it together: the host and the MTA instance whose queue it lies in.
     ``kind`` and ``name`` tell whom it is charged to as the log has it, not yet canonical: ``login``,
     ``uid``, ``script`` or ``ip``; ``NOBODY`` for notices (``<>``), forwards and what is re-injected
-    of these. ``recipients`` and ``size`` (bytes) are 0 until the MTA has told them; ``passed`` is for whoever
-    replays: how many of the recipients were let through (-1: all).
+    of these. ``recipients`` and ``size`` (bytes) are 0 until the MTA has told them. ``stopped`` is for whoever
+    replays: recipients that were not let through.
     """
 
     __slots__ = (
@@ -66,11 +66,11 @@ class Message:
         "kind",
         "message_id",
         "name",
-        "passed",
         "queue_id",
         "recipients",
         "scope",
         "size",
+        "stopped",
     )
 
     def __init__(self, at: float, scope: str, queue_id: str) -> None:
@@ -84,7 +84,7 @@ class Message:
         self.message_id = ""
         self.recipients = 0
         self.size = 0
-        self.passed = -1
+        self.stopped: set[str] | None = None
 
 
 class Accepted(NamedTuple):

@@ -49,7 +49,7 @@ class Detection:
     ``canaries``: novel recipients that a slowed sender may have under way at once; ``mode`` as of a limit.
     """
 
-    mode: str = "enforce"
+    mode: str = "off"
     false_pauses: float = 0.1
     missed: float = 0.01
     compromised: float = 1.0
@@ -71,6 +71,10 @@ class Detection:
     def slow_at(self) -> float:
         """Suspicion at which only canaries pass: half the way to a pause."""
         return (self.prior + self.pause_at) / 2
+
+
+ORDINARY: Final = Usual()
+NO_DETECTION: Final = Detection()
 
 
 def suspicion(prior: float, findings: Iterable[Finding]) -> float:

@@ -59,6 +59,8 @@ def figures(
 def cause(refusal: Refusal) -> str:
     """Why, as half a sentence with its figures."""
     f = refusal.figures
+    if "suspected" in f:
+        return f"it looks as if somebody else were using it: {f['suspected']}"
     if "limit" not in f:
         until = f", until {when(float(f['until']))}" if "until" in f else ""
         return f"it is {f['state']} since {when(float(f['since']))} by {f['by']}{until}: {f['why']}"

@@ -22,9 +22,9 @@ DORMANT: Final = 25
 
 @dataclass(slots=True)
 class Habit:
-    """``recipients``, ``novel``, ``networks``, ``envelopes``: on the second-busiest of the last 30 days, today
-    left out. ``active``: days with mail among them; ``age``: days since the sender was first seen; ``quiet``:
-    days since its last mail before today (``DAYS`` when there was none)."""
+    """``recipients``, ``novel``, ``networks``, ``envelopes``: on the second-busiest of the last 30 days,
+    today left out. ``active``: days with mail among them; ``age``: days since the sender was first seen;
+    ``quiet``: days since its last mail before today (``DAYS`` when there was none)."""
 
     recipients: int
     novel: int

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
+from penstock.core.evidence import NO_DETECTION, ORDINARY, Detection, Usual
 from penstock.core.limits import Limit, Unit
 from penstock.core.names import Naming
 from penstock.core.replies import Rule
@@ -84,6 +85,7 @@ class Profile:
     paused: Action = DEFER
     locked: Action = REJECT
     pauses: tuple[PauseRule, ...] = ()
+    usual: Usual = ORDINARY
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ class Policy:
     on_error: Action = PASS_ON
     newcomer_watch: float = 14 * 86400.0
     replies: tuple[Rule, ...] = ()
+    detection: Detection = NO_DETECTION
 
     def profile(self, name: str, kind: str) -> Profile:
         """The named profile, else the default of that kind of sender."""

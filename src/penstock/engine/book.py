@@ -39,6 +39,14 @@ class Book:
         sender.ledger.mail(second, recipients, messages)
         self._append_mail(sender, second, recipients, messages)
 
+    def suspected(self, sender: Sender, since: float, why: str, at: float) -> Refusal:
+        """The stretch of refusals for a suspicion that began at ``since``."""
+        cause = f"evidence:slowed since {since:.3f}"
+        found = self._refusals.current(sender, cause, at)
+        if found is None:
+            found = self._refusals.stretch(sender, "evidence:slowed", cause, at, {"suspected": why})
+        return found
+
     def stretch(self, sender: Sender, rule: str, at: float, excess: Excess | None) -> Refusal:
         """The stretch of refusals for this cause: the one going on, or a new one."""
         cause = f"{rule} {excess.limit.mode}" if excess else f"{rule} since {sender.standing.since:.3f}"

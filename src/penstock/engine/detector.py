@@ -8,15 +8,14 @@ speak for the sender, bad ones against it. From ``pause_at`` on the sender is pa
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from penstock.core.acquaintance import Acquaintance
-from penstock.core.decision import Decision, Refusal
 from penstock.core.events import Attempt
 from penstock.core.evidence import Detection, Finding, Usual, suspicion
+from penstock.core.freemail import FREEMAIL
 from penstock.core.habit import LASTS, Habit, habit_of
 from penstock.core.ledger import Counter, Ledger
 from penstock.core.sender import Sender
@@ -44,24 +43,12 @@ STRIDE: Final = 0.1
 """The signals look again when novel recipients have grown by this part."""
 
 BY: Final = "penstock:evidence"
-RULE: Final = "evidence:slowed"
-
-FREEMAIL: Final = frozenset(
-    "gmail.com googlemail.com yahoo.com ymail.com hotmail.com outlook.com live.com msn.com aol.com icloud.com "
-    "me.com mac.com gmx.de gmx.net gmx.at gmx.ch web.de t-online.de freenet.de mail.ru yandex.ru rambler.ru "
-    "bk.ru inbox.ru list.ru qq.com 163.com 126.com sina.com naver.com hanmail.net daum.net orange.fr wanadoo.fr "
-    "free.fr laposte.net sfr.fr libero.it virgilio.it tiscali.it alice.it hotmail.fr hotmail.co.uk yahoo.co.uk "
-    "yahoo.fr yahoo.de yahoo.it yahoo.es yahoo.co.jp yahoo.co.in yahoo.com.br uol.com.br bol.com.br terra.com.br "
-    "comcast.net verizon.net att.net sbcglobal.net bellsouth.net cox.net charter.net earthlink.net btinternet.com "
-    "sky.com virginmedia.com talktalk.net proton.me protonmail.com zoho.com mail.com seznam.cz wp.pl o2.pl "
-    "onet.pl interia.pl rediffmail.com".split()
-)
 
 
 @dataclass(slots=True)
 class Case:
-    """A sender under suspicion. ``under_way``: canaries → when they passed. ``recipients``: novel ones that
-    passed since it was opened. Times are seconds since the epoch."""
+    """A sender under suspicion. ``slowed``: only canaries pass; ``under_way``: canaries → when they passed.
+    ``seen_at``: when it was last found suspicious. Times are seconds since the epoch."""
 
     sender: str
     opened_at: float
@@ -70,8 +57,11 @@ class Case:
     seen_at: float
     slowed: bool = True
     under_way: dict[str, float] = field(default_factory=dict)
-    passed: int = 0
-    stopped: int = 0
+
+    @property
+    def why(self) -> str:
+        """What speaks against the sender, the heaviest first, as an administrator reads it."""
+        return "; ".join([finding.text for finding in self.findings if finding.weight > 0][:4])
 
 
 @dataclass(slots=True)
@@ -87,6 +77,7 @@ class Detector:
     """The signals of one node at work. ``on_case`` hears of every case that is opened or has changed."""
 
     def __init__(self, roster: Roster, book: Book, acquaintance: Acquaintance) -> None:
+        self.mode = roster.policy.detection.mode
         self.cases: dict[str, Case] = {}
         self.weights: dict[str, float] = {}
         self.on_case: Callable[[Case, Sender], None] = lambda case, sender: None
@@ -145,26 +136,25 @@ class Detector:
                 return False
         return not known.meet(today)
 
-    def admit(self, sender: Sender, recipient: str, at: float) -> Decision | None:
-        """None when the recipient may pass, else the refusal. Counts it when it is new."""
+    def admit(self, sender: Sender, recipient: str, at: float) -> Case | None:
+        """None when the recipient may pass, else the case for which it must not. Counts it when it is new."""
         known, second = self.acquaintance, int(at)
         address = recipient.lower()
         pair = known.digest("r", sender.key, address)
         if known.knows(pair):
             return None
-        case = self.cases.get(sender.key)
-        if case is not None and case.slowed and self._full(case, at):
-            return self._refuse(case, sender, at)
+        case, enforced = self.cases.get(sender.key), self.mode == "enforce"
+        if case is not None and case.slowed and enforced and self._full(case, at):
+            return case
         self._count_novel(sender, address, second)
         watch = self._watch(sender, second)
         watch.next -= 1
         if watch.next < 0 or case is not None:
             case = self._look(sender, watch, at)
-        if case is not None:
+        if case is not None and enforced:
             if sender.standing.stopped:
-                return self._refuse(case, sender, at)
+                return case
             case.under_way[address] = at
-            case.passed += 1
         return None
 
     def _count_novel(self, sender: Sender, address: str, second: int) -> None:
@@ -185,10 +175,6 @@ class Detector:
             del case.under_way[address]
         return len(case.under_way) >= self._rules.canaries
 
-    def _refuse(self, case: Case, sender: Sender, at: float) -> Decision:
-        case.stopped += 1
-        return self._answer(case, sender, at)
-
     # --- what comes back --------------------------------------------------------------------
 
     def delivered(self, sender: Sender, recipient: str, at: float) -> None:
@@ -204,6 +190,8 @@ class Detector:
 
     def dead(self, sender: Sender, recipient: str, at: float) -> None:
         """An address does not exist."""
+        if self.mode == "off":
+            return
         known, address = self.acquaintance, recipient.lower()
         known.meet(known.digest("d", "", address))
         if not known.meet(known.digest("d", sender.key, address)):
@@ -212,6 +200,8 @@ class Detector:
 
     def refused(self, sender: Sender, recipient: str, at: float) -> None:
         """Another host refuses us for content, reputation or rate."""
+        if self.mode == "off":
+            return
         self._node.add(int(Counter.REPUTATION), int(at), 1)
         self._landed_badly(sender, recipient.lower(), at)
 
@@ -245,7 +235,16 @@ class Detector:
         tainted = watch.network in self._tainted and day[Counter.NETWORKS] > 0
         usual = self._usual(sender, at)
         return View(
-            second, sender.kind, usual, watch.habit, hour, day, week, shared, tainted, self._elsewhere(hour, second)
+            second,
+            sender.kind,
+            usual,
+            watch.habit,
+            hour,
+            day,
+            week,
+            shared,
+            tainted,
+            self._elsewhere(hour, second),
         )
 
     def _usual(self, sender: Sender, at: float) -> Usual:
@@ -271,7 +270,7 @@ class Detector:
     def _look(self, sender: Sender, watch: Watch, at: float) -> Case | None:
         """Look at the evidence, and act on it; the case, if there is one now."""
         rules = self._rules
-        if rules.mode == "off":
+        if self.mode == "off":
             return None
         found, findings = self.weigh(sender, at)
         watch.next = int(STRIDE * sender.ledger.total(Counter.NOVEL, int(at), DAY))
@@ -304,18 +303,12 @@ class Detector:
             self._tainted[watch.network] = at
             if len(self._tainted) > MOST_NETWORKS:
                 del self._tainted[next(iter(self._tainted))]
-        if rules.mode != "enforce":
+        if self.mode != "enforce":
             return
         until = at + rules.lasts if rules.lasts is not None else None
-        why = sentence(case)
+        why = case.why
         paused = change(sender.standing, State.PAUSED, at, BY, why, until, State.PROBATION)
         self._roster.set_standing(sender, paused)
-
-
-def sentence(case: Case) -> str:
-    """Why, as an administrator reads it: the findings that speak against the sender, the heaviest first."""
-    against = [finding.text for finding in case.findings if finding.weight > 0]
-    return "; ".join(against[:4])
 
 
 def networks_of(address: str) -> tuple[str, str]:

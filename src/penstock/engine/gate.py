@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from penstock.core.acquaintance import Acquaintance
 from penstock.core.decision import PASS, PASSING, Decision, Refusal
 from penstock.core.events import Attempt, began, kib_of
 from penstock.core.flight import ASKS_END, MOST_RECIPIENTS, Channel, Flight, Flights
@@ -19,6 +20,7 @@ from penstock.core.limits import Unit
 from penstock.core.policy import WHOLE_MESSAGE, Policy, Verb, situation_of
 from penstock.core.sender import Sender, block, check
 from penstock.engine.book import MOST_AT_ONCE, Book
+from penstock.engine.detector import Detector
 from penstock.engine.observe import Observer
 from penstock.engine.pausing import Pausing
 from penstock.engine.refusals import STRETCH_GAP, Refusals
@@ -48,6 +50,7 @@ class Engine:
         counts: Counts,
         remembered: Remembered,
         sent: Sent,
+        acquaintance: Acquaintance,
         at: float,
     ) -> None:
         self.started_at = at
@@ -59,7 +62,8 @@ class Engine:
         self._pausing = Pausing(self.roster, self._book)
         self._count = self._book.count
         self._mail = self._book.mail
-        observer = Observer(self.roster, self._book, self._pausing, self.died, sent)
+        self.detector = Detector(self.roster, self._book, acquaintance)
+        observer = Observer(self.roster, self._book, self._pausing, self.detector, self.died, sent)
         self.observer = observer
         self.observe = observer.observe
         self._stages: dict[str, Callable[[Attempt, Channel], Decision]] = {
@@ -72,6 +76,7 @@ class Engine:
         """Take over a new policy, rules for replies included."""
         self.roster.adopt(policy)
         self.observer.adopt(policy)
+        self.detector.mode = policy.detection.mode
 
     def decide(self, attempt: Attempt, channel: Channel) -> Decision:
         """The answer to one question. Stages that charge nobody pass."""
@@ -94,6 +99,10 @@ class Engine:
         found = self._room(flight, a.at, 1, messages, kib_of(a.size))
         if found is not None and found.stops:
             return self._refuse(flight, a.recipient, found)
+        if self.detector.mode != "off":
+            suspected = self._suspected(flight, a, messages)
+            if suspected is not None:
+                return self._refuse(flight, a.recipient, suspected)
         second = int(a.at)
         self._charge(flight, second, 1, messages)
         if len(flight.recipients) < MOST_RECIPIENTS:
@@ -344,6 +353,19 @@ class Engine:
                 sender, f"standing:{sender.standing.state}", at, None
             )
         return self._answer(refusal, flight, recipients, at, situation, _STOPPED, sender.ticket)
+
+    def _suspected(self, flight: Flight, a: Attempt, messages: int) -> Decision | None:
+        """The refusal of a recipient whom a sender under suspicion may not reach now."""
+        own = flight.senders[0]
+        if messages:
+            self.detector.arrive(own, a)
+        case = self.detector.admit(own, a.recipient, a.at)
+        if case is None:
+            return None
+        if own.standing.stopped:
+            return self._stopped(own, flight, 1, a.at)
+        refusal = self._book.suspected(own, case.opened_at, case.why, a.at)
+        return self._answer(refusal, flight, 1, a.at, "over_limit", _STOPPED, own.ticket)
 
     def _over(self, refusal: Refusal, flight: Flight, recipients: int, at: float) -> Decision:
         """A limit is exceeded; too many refusals pause the sender."""

@@ -30,6 +30,7 @@ from penstock.core.policy import Policy
 from penstock.core.replies import Classifier, ReplyClass, Verdict
 from penstock.core.sender import Sender
 from penstock.engine.book import MOST_AT_ONCE, Book
+from penstock.engine.detector import Detector
 from penstock.engine.pausing import Pausing
 from penstock.engine.roster import Roster
 from penstock.ports import Sent
@@ -57,6 +58,9 @@ _ABOUT_US: Final = frozenset(
 """Classes that count when a recipient is merely deferred: the reply speaks about the sender, and
 waiting does not change that."""
 
+_DEAD: Final = frozenset({ReplyClass.UNKNOWN_USER, ReplyClass.NO_SUCH_DOMAIN, ReplyClass.INACTIVE_MAILBOX})
+_REFUSED: Final = frozenset({ReplyClass.THROTTLED, ReplyClass.REPUTATION, ReplyClass.CONTENT})
+
 _IN_DIALOGUE: Final = frozenset({ReplyClass.UNKNOWN_USER, ReplyClass.NO_SUCH_DOMAIN})
 """Classes that count when our own MTA refuses a recipient to a client: the others are its own policy."""
 
@@ -69,6 +73,7 @@ class Observer:
         roster: Roster,
         book: Book,
         pausing: Pausing,
+        detector: Detector,
         died: Callable[[str, float], bool],
         sent: Sent,
     ) -> None:
@@ -76,6 +81,7 @@ class Observer:
         self._roster = roster
         self._book = book
         self._pausing = pausing
+        self._detector = detector
         self._died_in_queue = died
         self._sent = sent
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -154,6 +160,7 @@ class Observer:
         if sender is not None:
             for each in sender.lineage():
                 self._book.count(each, int(Counter.DELIVERED), int(event.at), 1)
+            self._detector.delivered(sender, event.recipient, event.at)
 
     def _deferred(self, event: Deferred) -> None:
         sender = self.sender_of(event.message, event.at)
@@ -164,20 +171,24 @@ class Observer:
                 self._book.count(each, int(Counter.DEFERRED), int(event.at), 1)
         verdict = self.classifier.classify(event.reply, event.status, event.relay)
         if verdict.reply_class in _ABOUT_US:
-            self._came_back(sender, verdict, event.at)
+            self._came_back(sender, verdict, event.recipient, event.at)
 
     def _bounced(self, event: Bounced) -> None:
         sender = self.sender_of(event.message, event.at)
         if sender is not None:
             verdict = self.classifier.classify(event.reply, event.status, event.relay)
-            self._lost(sender, verdict, event.at)
+            self._lost(sender, verdict, event.recipient, event.at)
 
-    def _lost(self, sender: Sender, verdict: Verdict, at: float) -> None:
+    def _lost(self, sender: Sender, verdict: Verdict, recipient: str, at: float) -> None:
         self._count(sender, Unit.BOUNCED, at)
-        self._came_back(sender, verdict, at)
+        self._came_back(sender, verdict, recipient, at)
 
-    def _came_back(self, sender: Sender, verdict: Verdict, at: float) -> None:
+    def _came_back(self, sender: Sender, verdict: Verdict, recipient: str, at: float) -> None:
         self._count(sender, _UNITS[verdict.reply_class], at)
+        if verdict.reply_class in _DEAD:
+            self._detector.dead(sender, recipient, at)
+        elif verdict.reply_class in _REFUSED:
+            self._detector.refused(sender, recipient, at)
 
     def _count(self, sender: Sender, unit: Unit, at: float) -> None:
         """One more of this outcome: limits look again, and the sender's own pause rules (its customer has
@@ -194,7 +205,7 @@ class Observer:
         verdict = self.classifier.classify(event.reply)
         sender = self._planned(self._roster.known_login(event.login), event.at)
         if sender is not None and verdict.reply_class in _IN_DIALOGUE:
-            self._came_back(sender, verdict, event.at)
+            self._came_back(sender, verdict, event.recipient, event.at)
 
     # --- logins and reports -----------------------------------------------------------------
 
@@ -215,6 +226,8 @@ class Observer:
         sender = self._roster.get(event.sender, event.at)
         self._planned(sender, event.at)
         if not event.feedback_type:
-            self._lost(sender, self.classifier.classify(event.reply, event.status), event.at)
+            verdict = self.classifier.classify(event.reply, event.status)
+            self._lost(sender, verdict, event.recipient, event.at)
         elif event.feedback_type != NOT_SPAM:
             self._count(sender, Unit.COMPLAINTS, event.at)
+            self._detector.complained(sender, event.at)

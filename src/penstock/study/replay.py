@@ -1,33 +1,39 @@
 """Past logs through a policy: the engine of production, with time taken from the lines.
 
 Each message that the log accepted is asked about as the MTA would have asked: recipient by recipient,
-then its end. What the policy refuses has not happened: its bounces and complaints are not counted either (of
-a message that was refused in part, a share of its recipients chosen by their hash).
+then its end. What the policy stops has not happened: its bounces and complaints are not counted. A sender
+that is only slowed tries again every five minutes, as a queue does; what passes then has its outcomes
+later by as much.
 
-What a replay cannot know: a client that was deferred in truth tries again, here it does not; and who was told
-no may have called the support.
+What a replay cannot know: a client that was refused by a limit tries again in truth, here it does not; and
+who was told no may have called the support.
 
 Memory grows with the number of senders and of refusals, not with the number of lines.
 """
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, TextIO
-from zlib import crc32
 
 from penstock.core import explain
-from penstock.core.decision import Decision, Refusal
+from penstock.core.acquaintance import Acquaintance
+from penstock.core.decision import PASS, Decision, Refusal
 from penstock.core.events import Accepted, Attempt, Bounced, Deferred, Delivered, Event, Message
+from penstock.core.evidence import Finding
 from penstock.core.flight import Channel
 from penstock.core.ledger import Counter
-from penstock.core.policy import Override, Policy
+from penstock.core.policy import Policy
 from penstock.core.sender import Sender
 from penstock.core.standing import Standing, State
 from penstock.engine import Engine
+from penstock.engine.detector import Case
 from penstock.ports import Directory
+from penstock.study.lookahead import Names, named_first
+from penstock.study.memory import Memory
 
 NOTHING: Final = frozenset[str]()
 """Whom the observer charges: the gate has charged everybody."""
@@ -37,94 +43,72 @@ SAVE_EVERY: Final = 5000
 
 LEAK_WINDOW: Final = 86400
 BY_RULE: Final = "penstock:"
+RETRY: Final = 300.0
+GIVE_UP: Final = 86400.0
+MOST_WAITING: Final = 2000
+"""Messages of one sender that wait; what comes on top counts as stopped."""
+
+Outcome = Delivered | Deferred | Bounced
 
 
 @dataclass
 class Incident:
-    """A sender that the policy would have paused by itself.
+    """A sender that the policy would have slowed or paused by itself.
 
     Times are seconds since the epoch. ``before``: recipients that got out within the day before the pause;
-    ``after``: recipients that the pause stopped.
+    ``after``: recipients that the pause stopped. ``suspicion``: log-odds, at its highest.
     """
 
     sender: str
     opened_at: float
-    paused_at: float
-    why: str
-    before: int
-    after: int = 0
+    paused_at: float | None = None
     released_at: float | None = None
+    before: int = 0
+    after: int = 0
+    suspicion: float = 0.0
+    reasons: tuple[Finding, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The documented form."""
         return {
             "sender": self.sender,
             "opened_at": explain.when(self.opened_at),
-            "paused_at": explain.when(self.paused_at),
+            "paused_at": explain.when(self.paused_at) if self.paused_at is not None else None,
             "released_at": explain.when(self.released_at) if self.released_at is not None else None,
             "recipients_before_pause": self.before,
             "recipients_after_pause": self.after,
-            "suspicion": 0.0,
-            "reasons": [{"signal": "limits", "weight": 0.0, "text": self.why}],
+            "suspicion": round(self.suspicion, 2),
+            "reasons": [
+                {"signal": found.signal, "weight": round(found.weight, 2), "text": found.text}
+                for found in self.reasons
+            ],
         }
 
 
 @dataclass
 class Tally:
-    """What flowed."""
+    """What flowed. ``refused``: recipients that never passed; ``delayed``: that passed later."""
 
     messages: int = 0
     recipients: int = 0
     refused: int = 0
+    delayed: int = 0
     senders: set[str] = field(default_factory=set)
     first_at: float = 0.0
     last_at: float = 0.0
 
 
-class _Memory:
-    """Records, counts and memory of a service that forgets everything at the end."""
+@dataclass
+class Waiting:
+    """A slowed message: ``recipients`` that still wait, ``outcomes`` that have not happened yet."""
 
-    durable = 1 << 62
-
-    installed_at = 0.0
-
-    def __init__(self) -> None:
-        self.standings: dict[str, Standing] = {}
-        self.overrides: dict[str, Override] = {}
-        self.refusals: dict[str, Refusal] = {}
-        self.changes: list[tuple[str, Standing, Standing]] = []
-
-    def put_standing(self, sender: str, old: Standing, new: Standing) -> int:
-        self.changes.append((sender, old, new))
-        return 0
-
-    def put_override(self, override: Override, at: float) -> int:
-        return 0
-
-    def drop_override(self, sender: str, at: float, by: str) -> int:
-        return 0
-
-    def put_refusal(self, refusal: Refusal) -> int:
-        self.refusals[refusal.reference] = refusal
-        return 0
-
-    def append(self, sender: Sender, counter: int, at: int, n: int) -> None:
-        """Counts stay in the ledgers."""
-
-    def append_mail(self, sender: Sender, at: int, recipients: int, messages: int) -> None:
-        """Counts stay in the ledgers."""
-
-    def recall(self, key: str) -> tuple[int, bytes] | None:
-        return None
-
-    def rest(self, key: str, first_seen: int, packed: bytes) -> None:
-        """Nobody is put to rest."""
-
-    def sleeping(self) -> dict[str, bytes]:
-        return {}
-
-    def remember(self, message: Message, sender: str) -> None:
-        """No report comes in during a replay."""
+    message: Message
+    sender: Sender
+    at: float
+    stopped: int
+    recipients: list[str]
+    decision: Decision
+    outcomes: list[Outcome] = field(default_factory=list)
 
 
 class Replay:
@@ -134,31 +118,36 @@ class Replay:
     def __init__(self, policy: Policy, directory: Directory, decisions: TextIO | None = None) -> None:
         self.tally = Tally()
         self.incidents: list[Incident] = []
-        self._memory = memory = _Memory()
-        self._engine = Engine(policy, directory, memory, memory, memory, memory, 0.0)
+        self._memory = memory = Memory()
+        self._engine = Engine(policy, directory, memory, memory, memory, memory, Acquaintance(b"replay"), 0.0)
+        self._engine.detector.on_case = self._note_case
         self._decisions = decisions
-        self._single, self._several = Channel(""), Channel("")
-        self._paused: dict[str, Incident] = {}
+        self._channel = Channel("")
+        self._open: dict[str, Incident] = {}
+        self._due: list[tuple[float, int, Waiting | Outcome]] = []
+        self._waiting: dict[Message, Waiting] = {}
+        self._patient: dict[str, int] = {}
         self._number = 0
-        self._begun = False
 
     def feed(self, events: Iterable[Event]) -> None:
         """The log's events in their order. The installation begins to watch with the first one."""
-        for event in events:
-            if not self._begun:
-                self._begun = True
+        for event, names in named_first(events):
+            if not self._number:
+                self._number = 1
                 self._engine.roster.watching_since = event.at
-            if type(event) is Accepted:
-                self._accepted(event)
-            elif isinstance(event, Delivered | Deferred | Bounced) and not _happened(event):
-                continue
-            else:
+            while self._due and self._due[0][0] <= event.at:
+                self._catch_up()
+            if names is not None:
+                self._accepted(event, names)  # type: ignore[arg-type]
+            elif not (isinstance(event, Outcome) and self._is_stopped(event)):
                 self._engine.observe(event, NOTHING)
             if self._memory.changes:
                 self._note_changes()
 
     def finish(self) -> None:
         """Close what is open at the end of the log."""
+        for waiting in list(self._waiting.values()):
+            self._give_up(waiting)
         self._engine.refusals.save(1 << 62, float("inf"))
 
     @property
@@ -169,96 +158,189 @@ class Replay:
 
     # --- asking -----------------------------------------------------------------------------
 
-    def _accepted(self, event: Accepted) -> None:
+    def _accepted(self, event: Accepted, names: Names) -> None:
         at, message = event
         sender = self._engine.observer.sender_of(message, at)
         if sender is None:
             return
+        recipients = _named(message, names)
+        self._count(sender, at, len(recipients))
+        refused, decision = self._ask(at, message, sender, recipients)
+        if refused:
+            message.stopped = set(refused)
+            self._stop(Waiting(message, sender, at, len(refused), refused, decision))
+
+    def _count(self, sender: Sender, at: float, recipients: int) -> None:
         tally = self.tally
         tally.first_at = tally.first_at or at
         tally.last_at = at
         tally.messages += 1
-        recipients = max(message.recipients, 1)
         tally.recipients += recipients
         tally.senders.add(sender.key)
-        self._number += 1
         if self._number % SAVE_EVERY == 0:
             self._engine.refusals.save(1 << 62, float("inf"))
-        passed, decision = self._ask(at, message, sender, recipients)
-        message.passed = passed if passed < recipients else -1
-        if passed < recipients:
-            self._note_refused(sender, recipients - passed, decision)
-            if self._decisions is not None:
-                self._write(at, message, sender, recipients - passed, decision)
 
-    def _ask(self, at: float, message: Message, sender: Sender, recipients: int) -> tuple[int, Decision]:
-        """(recipients that pass, the decision that speaks)."""
-        instance = f"{self._number:x}"
-        size, queue_id, key = message.size, message.queue_id, sender.key
-        end = Attempt(at, "", "END-OF-MESSAGE", "", "", "", recipients, queue_id, instance, size, "", "", key)
-        decide = self._engine.decide
-        if recipients == 1:
-            decision = decide(end, self._single)
-            return (0 if decision.stops else 1), decision
-        passed, refusal = 0, None
-        for n in range(recipients):
-            asked = Attempt(at, "", "RCPT", "", "", f"{n}", 0, queue_id, instance, size, "", "", key)
-            decision = decide(asked, self._several)
+    def _ask(
+        self, at: float, message: Message, sender: Sender, recipients: list[str]
+    ) -> tuple[list[str], Decision]:
+        """(recipients that are stopped, the decision that speaks for them)."""
+        self._number += 1
+        instance, size, queue_id, key = f"{self._number:x}", message.size, message.queue_id, sender.key
+        client, envelope = message.client_address, message.envelope_from
+        decide, channel = self._engine.decide, self._channel
+        stopped, speaks = [], PASS
+        for recipient in recipients:
+            asked = Attempt(
+                at, "", "RCPT", client, envelope, recipient, 0, queue_id, instance, size, "", "", key
+            )
+            decision = decide(asked, channel)
             if decision.stops:
-                refusal = decision
-            else:
-                passed += 1
-        if passed:
-            decision = decide(end._replace(recipient_count=passed), self._several)
-        return (0 if decision.stops else passed), refusal or decision
+                stopped.append(recipient)
+                speaks = decision
+        if len(stopped) < len(recipients):
+            n = len(recipients) - len(stopped)
+            end = Attempt(
+                at, "", "END-OF-MESSAGE", client, envelope, "", n, queue_id, instance, size, "", "", key
+            )
+            decision = decide(end, channel)
+            if decision.stops:
+                return recipients, decision
+        return stopped, speaks
 
-    def _note_refused(self, sender: Sender, recipients: int, decision: Decision) -> None:
-        self.tally.refused += recipients
-        for each in sender.lineage():
-            incident = self._paused.get(each.key)
-            if incident is not None and decision.rule.startswith("standing:"):
-                incident.after += recipients
+    # --- what is stopped --------------------------------------------------------------------
+
+    def _stop(self, waiting: Waiting) -> None:
+        key = waiting.sender.key
+        self._note_after(waiting)
+        if waiting.decision.rule.startswith("evidence:") and self._patient.get(key, 0) < MOST_WAITING:
+            self._patient[key] = self._patient.get(key, 0) + 1
+            self._waiting[waiting.message] = waiting
+            self._later(waiting.at + RETRY, waiting)
+        else:
+            self._tell(waiting, None)
+
+    def _later(self, at: float, what: Waiting | Outcome) -> None:
+        self._number += 1
+        heapq.heappush(self._due, (at, self._number, what))
+
+    def _is_stopped(self, event: Outcome) -> bool:
+        """Whether the recipient's message was not let through, or not yet."""
+        stopped = event.message.stopped
+        if stopped is None or event.recipient not in stopped:
+            return False
+        waiting = self._waiting.get(event.message)
+        if waiting is not None:
+            waiting.outcomes.append(event)
+        return True
+
+    def _catch_up(self) -> None:
+        """Something is due: a slowed sender tries again, or an outcome comes in later than it did."""
+        at, _, what = heapq.heappop(self._due)
+        if isinstance(what, Outcome):
+            self._engine.observe(what._replace(at=at), NOTHING)
+        elif what.message in self._waiting:
+            self._try_again(what, at)
+        if self._memory.changes:
+            self._note_changes()
+
+    def _try_again(self, waiting: Waiting, at: float) -> None:
+        stopped, decision = self._ask(at, waiting.message, waiting.sender, waiting.recipients)
+        passed = set(waiting.recipients).difference(stopped)
+        waiting.recipients = stopped
+        if passed:
+            self.tally.delayed += len(passed)
+            self._release(waiting, passed, at)
+        if not stopped:
+            self._end(waiting)
+            self._tell(waiting, at)
+        elif waiting.sender.standing.stopped or at - waiting.at > GIVE_UP:
+            waiting.decision = decision
+            self._give_up(waiting)
+        else:
+            self._later(at + RETRY, waiting)
+
+    def _release(self, waiting: Waiting, passed: set[str], at: float) -> None:
+        """Recipients get the message now: their outcomes follow as much later as they did."""
+        message = waiting.message
+        if message.stopped is not None:
+            message.stopped -= passed
+        for event in waiting.outcomes:
+            if event.recipient in passed:
+                self._later(at + event.at - waiting.at, event)
+        waiting.outcomes = [event for event in waiting.outcomes if event.recipient not in passed]
+
+    def _give_up(self, waiting: Waiting) -> None:
+        self._end(waiting)
+        self._tell(waiting, None)
+
+    def _end(self, waiting: Waiting) -> None:
+        del self._waiting[waiting.message]
+        self._patient[waiting.sender.key] -= 1
 
     # --- telling ----------------------------------------------------------------------------
 
-    def _note_changes(self) -> None:
-        for key, _, new in self._memory.changes:
-            open_incident = self._paused.pop(key, None)
-            if open_incident is not None:
-                open_incident.released_at = new.since
-            if new.state is State.PAUSED and new.by.startswith(BY_RULE):
-                self._open(key, new)
-        self._memory.changes.clear()
-
-    def _open(self, key: str, new: Standing) -> None:
-        sender = self._engine.roster.find(key)
-        refusals = (sender.refusals or {}).values()
-        recent = [r.first_at for r in refusals if r.last_at >= new.since - LEAK_WINDOW]
-        before = sender.ledger.total(Counter.RECIPIENTS, int(new.since), LEAK_WINDOW)
-        incident = Incident(key, min([*recent, new.since]), new.since, new.why, before)
-        self.incidents.append(incident)
-        self._paused[key] = incident
-
-    def _write(self, at: float, message: Message, sender: Sender, refused: int, decision: Decision) -> None:
-        """One line for each message that would not have passed at once."""
-        assert self._decisions is not None
+    def _tell(self, waiting: Waiting, until: float | None) -> None:
+        """A message that did not pass at once: when the last of it passed, or that it never did."""
+        self.tally.refused += len(waiting.recipients)
+        if self._decisions is None:
+            return
         line = {
-            "at": explain.when(at),
-            "queue_id": message.queue_id,
-            "sender": sender.key,
-            "decision": str(decision.verb),
-            "recipients": refused,
-            "until": None,
-            "rule": decision.rule,
-            "reference": decision.reference,
+            "at": explain.when(waiting.at),
+            "queue_id": waiting.message.queue_id,
+            "sender": waiting.sender.key,
+            "decision": str(waiting.decision.verb),
+            "recipients": waiting.stopped,
+            "until": explain.when(until) if until is not None else None,
+            "rule": waiting.decision.rule,
+            "reference": waiting.decision.reference,
         }
         self._decisions.write(json.dumps(line) + "\n")
 
+    def _note_after(self, waiting: Waiting) -> None:
+        if not waiting.decision.rule.startswith("standing:"):
+            return
+        for each in waiting.sender.lineage():
+            incident = self._open.get(each.key)
+            if incident is not None:
+                incident.after += waiting.stopped
 
-def _happened(event: Delivered | Deferred | Bounced) -> bool:
-    """Whether the recipient's message was let through."""
-    message = event.message
-    if message.passed < 0:
-        return True
-    share = crc32(event.recipient.encode("utf-8", "replace")) % max(message.recipients, 1)
-    return share < message.passed
+    def _note_case(self, case: Case, sender: Sender) -> None:
+        """The detector has looked at a sender under suspicion."""
+        incident = self._open.get(sender.key)
+        if incident is None or (incident.paused_at is None and incident.opened_at != case.opened_at):
+            incident = self._begin(sender.key, case.opened_at)
+        if case.suspicion >= incident.suspicion:
+            incident.suspicion, incident.reasons = case.suspicion, case.findings
+
+    def _begin(self, key: str, at: float) -> Incident:
+        incident = self._open[key] = Incident(key, at, suspicion=float("-inf"))
+        self.incidents.append(incident)
+        return incident
+
+    def _note_changes(self) -> None:
+        for key, new in self._memory.changes:
+            incident = self._open.get(key)
+            if incident is not None and incident.paused_at is not None:
+                incident.released_at = new.since
+                del self._open[key]
+            if new.state is State.PAUSED and new.by.startswith(BY_RULE):
+                self._note_pause(key, new)
+        self._memory.changes.clear()
+
+    def _note_pause(self, key: str, new: Standing) -> None:
+        sender = self._engine.roster.find(key)
+        incident = self._open.get(key)
+        if incident is None:
+            refusals = (sender.refusals or {}).values()
+            recent = [r.first_at for r in refusals if r.last_at >= new.since - LEAK_WINDOW]
+            incident = self._begin(key, min([*recent, new.since]))
+        if not incident.reasons:
+            incident.suspicion, incident.reasons = 0.0, (Finding("limits", 0.0, new.why),)
+        incident.paused_at = new.since
+        incident.before = sender.ledger.total(Counter.RECIPIENTS, int(new.since), LEAK_WINDOW)
+
+
+def _named(message: Message, names: Names) -> list[str]:
+    """The message's recipients, those that nothing is known of by number."""
+    found = list(names)
+    return found + [f"#{n}" for n in range(len(found), max(message.recipients, 1))]

@@ -243,6 +243,52 @@ def test_copytruncate_and_the_rest_is_read_from_the_copy(
     run(story)
 
 
+@pytest.mark.parametrize("copied", [0, 5, 3000, 1 << 20])
+def test_a_restart_while_copytruncate_copies(log: Log, state: Path, copied: int) -> None:
+    """For a moment the same lines stand in two files."""
+
+    async def story() -> None:
+        node = Node(state, log.path)
+        log.write("the day before")
+        await node.drain()
+        await node.kill()
+        log.copytruncate()
+        log.write(*(f"line {i}" for i in range(1000)))
+        log._make_room().write_bytes(log.path.read_bytes()[:copied])
+        node = Node(state, log.path)
+        await node.drain()
+        log.rotated()[-1].write_bytes(log.path.read_bytes())
+        await node.drain()
+        log.write("into what is lost between copy and truncation")
+        await node.drain()
+        os.truncate(log.path, 0)
+        log.write("new")
+        await node.drain()
+        assert counted_in(state) == expected(log.lines)
+        await node.stop()
+
+    run(story)
+
+
+def test_a_new_log_that_has_begun_like_the_old_one_is_no_copy(log: Log, state: Path) -> None:
+    async def story() -> None:
+        node = Node(state, log.path)
+        await node.drain()
+        await node.kill()
+        log.write("2026-01-27T10:00:00 old")
+        log.rename()
+        log.open()
+        log.begin("2026-01-27T11:00:00 new")
+        node = Node(state, log.path)
+        await node.drain()
+        log.end("2026-01-27T11:00:00 new")
+        await node.drain()
+        assert counted_in(state) == expected(log.lines)
+        await node.stop()
+
+    run(story)
+
+
 def test_what_was_truncated_without_a_copy_is_lost_and_said(log: Log, state: Path, logs: Logs) -> None:
     async def story() -> None:
         node = Node(state, log.path)

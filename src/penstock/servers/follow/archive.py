@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from glob import glob, has_magic
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -103,6 +104,24 @@ def _in_order(found: list[Candidate], live: Path) -> list[Candidate]:
     return rotated + [one for one in found if one.path.name == live.name]
 
 
+def expand(patterns: Iterable[str]) -> list[Path]:
+    """Live logs that paths and shell patterns name now, sorted; a plain path stands for itself, there or not.
+
+    What rotation left beside them is not a log of its own.
+    """
+    found: set[Path] = set()
+    for pattern in patterns:
+        names = glob(pattern) if has_magic(pattern) else [pattern]  # noqa: PTH207 (it may be absolute)
+        found.update(map(Path, names))
+    return sorted(path for path in found if not _is_rotated(path, found))
+
+
+def _is_rotated(path: Path, others: Iterable[Path]) -> bool:
+    if path.suffix[1:] in _PACKED:
+        return True
+    return any(one.parent == path.parent and _names(one).fullmatch(path.name) for one in others)
+
+
 class Survey:
     """The files of a log that may hold lines not yet read, open, oldest first.
 
@@ -118,6 +137,7 @@ class Survey:
         for _ in range(_TRIES):
             listed = _relevant(live, oldest)
             if self._open(listed, live) and _names_of(_relevant(live, oldest)) == _names_of(listed):
+                self._leave_out_copies()
                 return
             self.close()
         raise Unsettled
@@ -141,6 +161,13 @@ class Survey:
             if (stat.st_dev, stat.st_ino) != (one.device, one.inode):
                 return False
         return True
+
+    def _leave_out_copies(self) -> None:
+        """A file with which a later one begins is the copy that copytruncate is just making."""
+        for i in reversed(range(len(self.files) - 1)):
+            head = self.files[i].head
+            if head and any(later.head.startswith(head) for later in self.files[i + 1 :]):
+                self.files.pop(i).data.close()
 
     def close(self) -> None:
         """Close what nobody took."""

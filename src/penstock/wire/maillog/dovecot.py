@@ -94,6 +94,11 @@ SERVICES = {
 MAY_BE_CUT = 900
 """Bytes from which on syslog may have cut the end of the line (RFC 3164 §4.1: 1024 with stamp and host)."""
 
+_LOGGED_IN = re.compile(
+    r"([a-z0-9]+)-login: (?:Info: )?Log(?:in|ged in): user=<([^>]*)>, method=[^,]*, rip=([^,]*),(.*)"
+).fullmatch
+"""The usual login: what the patterns below take, in the same way, and quicker."""
+
 _LOGIN = re.compile(r"([a-z][a-z0-9]*)-login: (?:Info: )?")
 _WHO = re.compile(
     r"(?:user=<([^<>]*)>, )?(?:method=([^ ,<>]+), )?rip=([^ ,<>]+)(?:, [^<>]*(?:<[^<>]*>[^<>]*)?)?"
@@ -102,10 +107,29 @@ _FAILED = re.compile(r"auth failed(?:,[^<>)]{0,99})?\)[^<>:]{0,99}: ?(?=user=<|m
 _FAILURES = ("(", "(proxy dest ")
 _TRUE_END = re.compile(r">, (?:method=[^ ,]+, )?rip=([^ ,<>]+)(?=,|$)")
 _PROCESS = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+_OF_A_USER = tuple(f"{process}(" for process in ("imap", "pop3", "lmtp"))
+_new = tuple.__new__
+
+
+def is_process(tag: str) -> bool:
+    """Whether a line of Dovecot's own file begins like this: ``imap-login``, ``imap(user)<pid><session>``."""
+    return tag.partition("(")[0] in PROCESSES
 
 
 def parse(at: float, scope: str, text: str) -> Found:
     """What follows ``dovecot: `` or ``dovecot[pid]: ``; or a line of Dovecot's own file without its stamp."""
+    usual = _LOGGED_IN(text)
+    if usual is not None and len(text) * 4 <= MAY_BE_CUT:
+        name, user, ip, rest = usual.groups()
+        service = SERVICES.get(name)
+        if service is not None and "<" not in user and ", rip=" not in rest:
+            return _new(LoggedIn, (at, user, valid(ip), service, True))
+    elif text.startswith(_OF_A_USER):
+        return IGNORED
+    return _parse_unusually(at, text)
+
+
+def _parse_unusually(at: float, text: str) -> Found:
     found = _LOGIN.match(text)
     if found is None:
         process = _PROCESS.match(text)

@@ -55,7 +55,7 @@ def _numbered(memory: Memory) -> tuple[dict[int, int], list[Open]]:
 
 
 TEXTS = ("kind", "name", "client_address", "envelope_from", "message_id")
-COUNTS = ("recipients", "size", "passed", "stage", "left")
+COUNTS = ("recipients", "size", "stage", "left")
 _texts = attrgetter(*TEXTS)
 _counts = attrgetter(*COUNTS)
 

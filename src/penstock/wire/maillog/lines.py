@@ -1,13 +1,15 @@
 """The front of all log parsers: takes a line apart, finds the program's parser, and counts.
 
 Cost: most lines share their second and their ``host program[pid]`` with a line shortly before; both
-are looked up as they stand, so that a line costs two slices and a dict lookup before its parser is called.
+are looked up as they stand, so that a line costs a partition, two slices and a dict lookup before its parser
+is called.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from penstock.wire.maillog import dovecot, exim, php, postfix, saslauthd
@@ -21,8 +23,8 @@ PROGRAMS: dict[str, Parse] = {
     "php": php.parse,
     "saslauthd": saslauthd.parse,
 }
-"""Programs other than Postfix. ``exim`` and ``php`` are also the parsers of files of their own format, whose
-lines name no program (Exim's main log, PHP's ``mail.log``)."""
+"""Programs other than Postfix. ``dovecot``, ``exim`` and ``php`` are also the parsers of files of their own
+format, whose lines name neither host nor program."""
 
 KINDS: tuple[Kind, ...] = (
     Kind("syslog", "last message repeated ", "syslog folded equal lines"),
@@ -33,6 +35,9 @@ KINDS: tuple[Kind, ...] = (
     *saslauthd.KINDS,
 )
 """All kinds of lines that are knowingly ignored."""
+
+CLASSIC, PRECISE, NEVER = 16, 33, 1 << 30
+"""Where the host's name begins after a stamp of RFC 3164, of RFC 3339, and after none."""
 
 MOST_ROUTES = 8192
 MOST_NAME = 300
@@ -74,46 +79,71 @@ class Reader:
         self.foreign = 0
         self.unknown: Counter[str] = Counter()
         self.samples: dict[str, str] = {}
-        self._stamp = ""
-        self._at = 0.0
+        self._stamp: str | None = None  # that of the last line, if it can come again
+        self._at, self._start = 0.0, NEVER
         self._routes: dict[str, Route] = {}
         self._exim = _route(host, "exim")
         self._php = _route(host, "php")
+        self._dovecot = _route(host, "dovecot")
+        self._is_exim = False  # whether the file is Exim's own
+
+    def feed_lines(self, lines: Iterable[str]) -> list[Fact]:
+        """What lines without their line ends say, in their order."""
+        facts: list[Fact] = []
+        add, route_of = facts.append, self._routes.get
+        stamp, at, start = self._stamp, self._at, self._start
+        ignored = foreign = 0
+        for line in lines:
+            if line[:15] != stamp:
+                at, start = self._time_of(line)
+                stamp = line[:15] if start == CLASSIC else None
+            head, _, text = line.partition(": ")
+            route = route_of(head[start:])
+            if route is not None:
+                parse, scope, _ = route
+                if parse is None:
+                    foreign += 1
+                    continue
+                found = parse(at, scope, text)
+                if found is IGNORED:
+                    ignored += 1
+                    continue
+            else:
+                found = None
+            if found is None:
+                found = self._unusual(at, line, start)
+            if found is not None:
+                add(found)
+        self._stamp, self._at, self._start = stamp, at, start
+        self.ignored += ignored
+        self.foreign += foreign
+        self.understood += len(facts)
+        return facts
 
     def feed(self, line: str) -> Fact | None:
-        """A line without its line end."""
-        start, stamp = 16, line[:15]
-        if stamp == self._stamp:
-            at = self._at
-        elif stamp[9:10] == ":" and (classic := self.clock.classic(stamp)) is not None:
-            at = self._at = classic
-            self._stamp = stamp
-        elif (precise := self.clock.precise(line)) is not None:
-            at, start = precise, 33
-        else:
-            return self._otherwise(line)
-        end = line.find(": ", start)
-        route = self._routes.get(line[start:end])
-        if route is None or end < 0:
-            return self._tagged(at, line, start)
-        parse = route[0]
-        if parse is None:
-            self.foreign += 1
-            return None
-        found = parse(at, route[1], line[end + 2 :])
-        if found is IGNORED:
-            self.ignored += 1
-            return None
-        if found is None:
-            bare = line.rstrip()
-            return self.feed(bare) if len(bare) < len(line) else self._not_known(route[2], line)
-        self.understood += 1
-        return found
+        """The same for one line."""
+        facts = self.feed_lines((line,))
+        return facts[0] if facts else None
+
+    def _time_of(self, line: str) -> tuple[float, int]:
+        """When, and where the host's name begins; (0.0, NEVER) when the stamp is none of the usual ones."""
+        if line[9:10] == ":":
+            classic = self.clock.classic(line[:15])
+            if classic is not None:
+                return classic, CLASSIC
+        precise = self.clock.precise(line)
+        return (0.0, NEVER) if precise is None else (precise, PRECISE)
 
     def feed_parts(self, at: float, host: str, program: str, text: str) -> Fact | None:
         """A line that is in parts already (the journal). ``at``: seconds since the epoch."""
         tag = f"{host} {program}"
-        return self._parsed(self._routes.get(tag) or self._new_route(tag), at, text, text.rstrip())
+        fact = self._parsed(self._routes.get(tag) or self._new_route(tag), at, text, text.rstrip())
+        self.understood += fact is not None
+        return fact
+
+    def _unusual(self, at: float, line: str, start: int) -> Fact | None:
+        """A line whose tag is new, or that its parser has not known as it stood."""
+        return self._tagged(at, line, start) if start < NEVER else self._otherwise(line)
 
     def _tagged(self, at: float, line: str, start: int) -> Fact | None:
         """``host program[pid]: text`` from ``start`` on."""
@@ -122,7 +152,10 @@ class Reader:
             tag, text = line[start:].rstrip(": "), ""
         else:
             tag, text = line[start:end], line[end + 2 :].rstrip()
-        return self._parsed(self._routes.get(tag) or self._new_route(tag), at, line, text)
+        route = self._routes.get(tag) or self._new_route(tag)
+        if route is NOWHERE and dovecot.is_process(tag):
+            return self._parsed(self._dovecot, at, line, line[start:].rstrip())
+        return self._parsed(route, at, line, text)
 
     def _parsed(self, route: Route, at: float, line: str, text: str) -> Fact | None:
         if route.parse is None:
@@ -136,7 +169,6 @@ class Reader:
             return None
         if found is None:
             return self._not_known(route.daemon, line)
-        self.understood += 1
         return found
 
     def _otherwise(self, line: str) -> Fact | None:
@@ -144,7 +176,9 @@ class Reader:
         if line[:1] == "<":  # <PRI>, RFC 3164 §4.1.1
             end = line.find(">", 1, 6)
             if line[1:end].isdigit() and line[end + 1 : end + 2] != "<":
-                return self.feed(line[end + 1 :])
+                rest = line[end + 1 :]
+                at, start = self._time_of(rest)
+                return self._unusual(at, rest, start)
         if line[:1] == "[":
             php = self.clock.php(line[1:])
             if php is not None and line.startswith("] ", php[1] + 1):
@@ -156,7 +190,11 @@ class Reader:
                 return self._tagged(at, line, end + 1)
             pid = _EXIM_PID.match(line, end)
             if pid is not None:
+                self._is_exim = True
                 return self._parsed(self._exim, at, line, line[pid.end() :])
+        if self._is_exim and line[:1] in (" ", "\t"):
+            self.ignored += 1  # an entry that goes on
+            return None
         unpadded = _UNPADDED.match(line)
         at_unpadded = unpadded and self.clock.classic(unpadded[1])
         if unpadded and at_unpadded is not None:

@@ -7,6 +7,10 @@ those that it puts last. In a delivery line the first anchors count: everything 
 other host's. Lines that were cut give no fact, or one without what may be missing.
 
 Long queue ids and short ones are taken alike: letters and digits.
+
+Cost: the usual form of each frequent line has a pattern of its own, which takes a part of what the general
+one takes, in the same way, and in a third of its time. Its classes have one character (``[^>]*``), over
+which ``re`` runs fastest, and facts are made by ``tuple.__new__``, which is what their own constructor calls.
 """
 
 from __future__ import annotations
@@ -25,7 +29,14 @@ from penstock.wire.maillog.facts import (
     Returned,
 )
 from penstock.wire.maillog.kinds import IGNORED, Found, Parse
-from penstock.wire.maillog.postfix_refused import ACTIONS, address, login_failed, may_be_cut, refused
+from penstock.wire.maillog.postfix_refused import (
+    ACTIONS,
+    MAY_BE_CUT,
+    address,
+    login_failed,
+    may_be_cut,
+    refused,
+)
 
 KINDS = postfix_kinds.kinds()
 
@@ -34,11 +45,18 @@ QUEUE_ID = r"([0-9A-F]{5,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{10,30})"
 
 # A quoted local part may hold anything, `>, relay=` too; an unquoted address is read up to the first ">".
 _ADDRESS = r'("(?:[^"\\]|\\.)*"[^>"]*|[^">][^>]*|)'
+_DELIVERED = re.compile(
+    rf'{QUEUE_ID}: to=<([^">][^>]*)>, relay=([^,]*), delay=[^,]*, delays=[^,]*, dsn=([\d.]+), '
+    r"status=([a-z]+) \((.*)\)"
+).fullmatch
 _DELIVERY = re.compile(
     rf"{QUEUE_ID}: to=(?:<{_ADDRESS}>|([^<>, ]+)), (?:orig_to=(?:<{_ADDRESS}>|([^<>, ]+)), )?relay=([^,]*), "
     r"(?:conn_use=\d+, )?delay=[-\d.]+, (?:delays=[-\d./]+, )?(?:tls=[^,]*, )?(?:dsn=([\d.]+), )?"
     r"status=([A-Za-z-]+) \("
 )
+_CAME = re.compile(
+    rf"{QUEUE_ID}: client=[^\[]*\[([0-9A-Fa-f.:]+)\](?:, sasl_method=[^,]*, sasl_username=([^,]*))?"
+).fullmatch
 _CLIENT = re.compile(rf"{QUEUE_ID}: client=[^\s\[]*\[([^\]\s]*)\](.*)")
 _LOGIN = r"[^,]*(?:,(?! (?:sasl_sender|orig_queue_id|orig_client)=)[^,]*)*"
 _MORE = re.compile(
@@ -46,17 +64,23 @@ _MORE = re.compile(
     r"(?:, orig_queue_id=(\w+))?(?:, orig_client=[^\s,]*)?)"
 )
 _ACTION = re.compile(rf"(?:NOQUEUE|{QUEUE_ID}): ({'|'.join(ACTIONS)}): (.*)")
+_IDENTIFIED = re.compile(rf"{QUEUE_ID}: message-id=<([^>]*)>").fullmatch
 _NAMED = re.compile(rf"{QUEUE_ID}: message-id=(?:<([^<>]*)>\s*|(.*))")
+_ACTIVE = re.compile(
+    rf"{QUEUE_ID}: from=<([^>]*)>, size=(\d{{1,15}}), nrcpt=(\d{{1,9}}) \(queue active\)"
+).fullmatch
 _MOVED = re.compile(
-    rf"{QUEUE_ID}: (?:(removed)|from=<([^>]*|.*)>, (?:size=(\d{{1,15}}), nrcpt=(\d{{1,9}}) \(queue active\)|"
-    r"status=(?:force-)?expired, returned to sender))"
+    rf"{QUEUE_ID}: from=<([^>]*|.*)>, (?:size=(\d{{1,15}}), nrcpt=(\d{{1,9}}) \(queue active\)|"
+    r"status=(?:force-)?expired, returned to sender)"
 )
 _PICKED_UP = re.compile(rf"{QUEUE_ID}: uid=(\d{{1,10}}) from=<(.*)>(?: orig_id=(\w+))?")
 _NOTICE = re.compile(
     rf"{QUEUE_ID}: (?:sender (non-delivery|delay) notification|sender (delivery status) notification|"
     rf"(postmaster) [a-z-]+(?: status)? notification): {QUEUE_ID}"
 )
-_DELETED = re.compile(rf"{QUEUE_ID}: removed")
+_DELETED = re.compile(rf"{QUEUE_ID}: removed").fullmatch
+
+_new = tuple.__new__
 
 _ignored_smtpd = postfix_kinds.idle("smtpd")
 _ignored_cleanup = postfix_kinds.idle("cleanup")
@@ -70,12 +94,13 @@ def smtpd(at: float, scope: str, text: str) -> Found:
     """What clients ask for. ``QID: client=…``, refusals, failed logins."""
     if text.startswith(("connect from ", "disconnect from ", "Anonymous TLS ")):  # most: looked at first
         return IGNORED
+    came = _CAME(text)
+    if came is not None and len(text) * 4 <= MAY_BE_CUT:
+        queue_id, ip, login = came.groups("")
+        return _new(Client, (at, scope, queue_id, ip, login.rstrip(), ""))
     client = _CLIENT.fullmatch(text)
     if client is not None:
-        queue_id, found, rest = client.groups()
-        if not rest:
-            return Client(at, scope, queue_id, address(found), "", "")
-        return _client(at, scope, queue_id, found, rest)
+        return _client(at, scope, *client.groups())
     acted = _ACTION.fullmatch(text)
     if acted is not None:
         return refused(at, scope, acted[1] or "", ACTIONS[acted[2]], acted[3])
@@ -95,6 +120,9 @@ def _client(at: float, scope: str, queue_id: str, found: str, rest: str) -> Clie
 
 def cleanup(at: float, scope: str, text: str) -> Found:
     """The Message-ID, and what header checks and milters decide."""
+    identified = _IDENTIFIED(text)
+    if identified is not None and "<" not in identified[2]:
+        return _new(Named, (at, scope, *identified.groups()))
     named = _NAMED.fullmatch(text)
     if named is not None:
         queue_id, name, oddly = named.groups()
@@ -107,12 +135,17 @@ def cleanup(at: float, scope: str, text: str) -> Found:
 
 def qmgr(at: float, scope: str, text: str) -> Found:
     """The queue: active, removed, expired."""
+    removed = _DELETED(text)
+    if removed is not None:
+        return _new(Removed, (at, scope, removed[1]))
+    active = _ACTIVE(text)
+    if active is not None:
+        queue_id, envelope_from, size, recipients = active.groups()
+        return _new(Queued, (at, scope, queue_id, envelope_from, int(size), int(recipients)))
     moved = _MOVED.fullmatch(text)
     if moved is None:
         return _outcome(at, scope, "qmgr", text) or _ignored_qmgr(at, scope, text)
-    queue_id, removed, envelope_from, size, recipients = moved.groups()
-    if removed:
-        return Removed(at, scope, queue_id)
+    queue_id, envelope_from, size, recipients = moved.groups()
     if size:
         return Queued(at, scope, queue_id, envelope_from, int(size), int(recipients))
     return Expired(at, scope, queue_id)
@@ -135,7 +168,11 @@ def delivery(service: str, kinds: str) -> Parse:
     ignored = postfix_kinds.idle(kinds)
 
     def deliver(at: float, scope: str, text: str) -> Found:
-        return _outcome(at, scope, service, text) or ignored(at, scope, text)
+        delivered = _DELIVERED(text)
+        if delivered is None:
+            return ignored(at, scope, text) or _outcome(at, scope, service, text)
+        queue_id, to, relay, dsn, status, reply = delivered.groups()
+        return _new(Outcome, (at, scope, queue_id, service, to, "", relay, status, dsn, reply))
 
     return deliver
 
@@ -163,7 +200,7 @@ def bounce(at: float, scope: str, text: str) -> Found:
 
 def postsuper(at: float, scope: str, text: str) -> Found:
     """What an administrator does to the queue."""
-    found = _DELETED.fullmatch(text)
+    found = _DELETED(text)
     return Removed(at, scope, found[1]) if found else _ignored_postsuper(at, scope, text)
 
 

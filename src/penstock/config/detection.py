@@ -1,0 +1,83 @@
+"""The keys of detection: how much is risked, and what is usual for a class of senders."""
+
+from __future__ import annotations
+
+from penstock.config.report import BadValue, Spot
+from penstock.config.scalars import DURATION_OR_OFF, MODE, between, number
+from penstock.config.table import Key, Kind, Section, Table
+from penstock.config.toml import shown
+from penstock.core.evidence import ORDINARY, Detection, Usual
+
+
+def _whole(value: object, spot: Spot) -> int:
+    found = number(value)
+    if found != int(found) or not 1 <= found <= 10_000_000:
+        raise BadValue(f"{shown(value)}: a whole number from 1 to 10000000")
+    return int(found)
+
+
+WHOLE = Kind("a whole number from 1", _whole, 1)
+DETECTION_MODE = Key(
+    "mode",
+    MODE,
+    "`shadow` opens incidents and stops nobody. The file's own mode holds too: the weaker of the two.",
+)
+FALSE_PAUSES = Key(
+    "false_pauses",
+    between(0, 1000, "a number above 0, up to 1000"),
+    "How many honest senders in 10,000 sender-days may be paused.",
+)
+MISSED = Key("missed", between(0, 1, "a number above 0, up to 1"), "The share of compromises that may slip.")
+COMPROMISED = Key(
+    "compromised",
+    between(0, 1000, "a number above 0, up to 1000"),
+    "How many of 10,000 sender-days see a sender compromised: the prior.",
+)
+CANARIES = Key(
+    "canaries",
+    WHOLE,
+    "Recipients new to a slowed sender that may be under way at once; the others are deferred until it is "
+    "known what became of these.",
+)
+LASTS = Key("lasts", DURATION_OR_OFF, "How long a pause lasts; `off`: until somebody resumes.")
+DETECTION = Section(
+    "detection",
+    "Recognising a sender in a stranger's hands: by the evidence, it is slowed, then paused.",
+    (DETECTION_MODE, FALSE_PAUSES, MISSED, COMPROMISED, CANARIES, LASTS),
+)
+
+NOVEL = Key("novel", WHOLE, "Recipients a day to whom the sender has never got mail through.")
+RECIPIENTS = Key("recipients", WHOLE, "Recipients a day.")
+ENVELOPES = Key("envelopes", WHOLE, "Envelope senders a day.")
+USUAL_SECTION = Section(
+    "profiles.NAME.usual",
+    "What is nothing special in a day of such a sender, even without a past. The table is replaced as a "
+    "whole.",
+    (NOVEL, RECIPIENTS, ENVELOPES),
+)
+
+
+def _usual(value: object, spot: Spot) -> Usual:
+    table = Table(value, spot, USUAL_SECTION)
+    found = [table.get(key) if table.has(key) else getattr(ORDINARY, key.name) for key in USUAL_SECTION.keys]
+    return Usual(*found)
+
+
+USUAL = Key(
+    "usual", Kind("table (below)", _usual, ORDINARY), "What detection takes for nothing special in a day."
+)
+
+
+def detection_of(value: object, spot: Spot, file_mode: str) -> Detection:
+    """What is risked; the weaker of both modes holds."""
+    table = Table(value, spot, DETECTION)
+    order = ("off", "shadow", "enforce")
+    mode = min(table.get(DETECTION_MODE), file_mode, key=order.index)
+    return Detection(
+        mode=mode,
+        false_pauses=table.get(FALSE_PAUSES),
+        missed=table.get(MISSED),
+        compromised=table.get(COMPROMISED),
+        canaries=table.get(CANARIES),
+        lasts=table.get(LASTS) or None,
+    )
