@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help venv debian demo test lint fmt bench bench-peers docs clean
+.PHONY: help venv debian demo test lint fmt bench bench-peers bench-detection docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ bench: $(VENV)/.dev ## speed beside a floor and beside the peers that are instal
 
 bench-peers: ## install the peers that bench measures (as root)
 	@$(PYTHON) bench/peers.py install
+
+bench-detection: $(VENV)/.dev ## leak and false pauses beside the field's rules; some minutes
+	@$(BIN)/python -m bench.detection.run --seed 1 --seed 2 --seed 3 $(BENCH_ARGS)
 
 docs: $(VENV)/.dev ## write the generated references anew
 	@scripts/references $(BIN)/penstock docs/reference

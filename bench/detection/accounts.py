@@ -86,10 +86,11 @@ class Makers:
         mails = [self.person() for _ in range(params.accounts - businesses)]
         return mails + [self.trader() for _ in range(businesses)]
 
-    def person(self, family: str = "personal") -> Mails:
-        """A new ordinary account."""
+    def person(self, family: str = "personal", choice: int = 1) -> Mails:
+        """A new ordinary account; of ``choice`` streams, the one with the most contacts."""
         account = self.account(family)
-        return self.personal(account, self.streams.draw(account.rng, account.login))
+        streams = [self.streams.draw(account.rng, account.login) for _ in range(choice)]
+        return self.personal(account, max(streams, key=_contacts))
 
     def trader(self) -> Mails:
         """A new business account of some trade."""
@@ -100,3 +101,7 @@ class Makers:
         business.settle(account)
         account.born = rng.uniform(0, 60) * DAY if rng.random() < 0.2 else 0.0
         return business.ordered(trade(account))
+
+
+def _contacts(stream: Stream) -> int:
+    return len({who for _, ids in stream for who in ids})

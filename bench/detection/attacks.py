@@ -2,96 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from random import Random
 from typing import Final
 
 from bench.detection import business
 from bench.detection.accounts import Makers
+from bench.detection.crime import Crime, clients, crime, spam_list, usual_crime
 from bench.detection.draw import DAY, HOUR, gaps, log_uniform, moment, whole
 from bench.detection.honest import bulk, subscribers
 from bench.detection.mail import Account, Case, Habit, Mail, Mails
-from bench.detection.world import Address, Domain, Network, World
 
-KINDS: Final = ("home", "home", "home", "mobile", "hosting", "vpn")
 LAST: Final = 3
 """Days before the end of the corpus after which no attack begins."""
-
-
-@dataclass
-class Crime:
-    """What the attacker brings: clients, a list, a program, sender addresses."""
-
-    rng: Random
-    world: World
-    clients: list[str]
-    habit: Habit
-    people: Iterator[Address]
-    forged: str  # MAIL FROM: "" the account's own, one address, or "*" another for each message
-    refused: float
-    sent: int = 0
-
-    def mail(self, account: Account, case: Case, at: float, n: int) -> Mail:
-        """One message of the attack to the next ``n`` people of the list."""
-        rng = self.rng
-        recipients = list({a.text: a for a in (next(self.people) for _ in range(n))}.values())
-        envelope = self._envelope(account)
-        host = envelope.rpartition("@")[2]
-        message_id = self.habit.message_id(rng, host, at)
-        ip = "" if account.uid else rng.choice(self.clients)
-        mail = Mail(at, account, recipients, ip, envelope, message_id, self.habit.message_size(rng))
-        mail.case = case
-        self.sent += len(recipients)
-        mail.refused = self.refused if self.sent > self.world.params.spam_known_after else 0.0
-        return mail
-
-    def _envelope(self, account: Account) -> str:
-        if self.forged == "*":
-            return self.world.person(self.rng, 0.4).text
-        return self.forged or account.login
-
-
-def spam_list(rng: Random, world: World, invalid: float, freemail: float, n: int) -> list[Address]:
-    """An attacker's list: of one provider, or mixed; in alphabetical order, or as it was gathered."""
-    only: Domain | None = world.free(rng) if rng.random() < world.params.one_provider else None
-    drawn = (world.anybody(rng, freemail, invalid, only) for _ in range(n))
-    people = list({address.text: address for address in drawn}.values())
-    if rng.random() < world.params.sorted_list:
-        people.sort(key=lambda a: a.text)
-        cut = rng.randrange(len(people))
-        people = people[cut:] + people[:cut]
-    return people
-
-
-def clients(rng: Random, world: World) -> list[str]:
-    """Where an attack comes from: rented servers, VPNs, or other people's machines in some countries."""
-    n = whole(rng, world.params.clients)
-    countries = [
-        rng.choices((0, rng.randrange(1, 45)), (1, 6))[0] for _ in range(whole(rng, world.params.countries))
-    ]
-    kinds = rng.sample(KINDS, rng.randrange(1, 4))
-    networks: list[Network] = [
-        world.network(rng, rng.choice(kinds), rng.choice(countries)) for _ in range(max(1, int(n * 0.8)))
-    ]
-    return [rng.choice(networks).client(rng) for _ in range(n)]
-
-
-def crime(rng: Random, world: World, people: list[Address], ips: list[str] | None = None) -> Crime:
-    """Everything but the times. The list starts again at its end."""
-    forged = ""
-    if rng.random() < world.params.forged_from:
-        rotates = rng.random() < world.params.rotating_from
-        forged = "*" if rotates else world.person(rng, 0.4).text
-
-    def over_and_over() -> Iterator[Address]:
-        while True:
-            yield from people
-
-    refused = rng.uniform(*world.params.spam_refused)
-    return Crime(
-        rng, world, ips or clients(rng, world), Habit.drawn(rng, True), over_and_over(), forged, refused
-    )
 
 
 class Attacks:
@@ -196,13 +118,9 @@ class Attacks:
         return [own, self._flood(case, rng, account, self.begin(rng, account))]
 
     def _flood(self, case: Case, rng: Random, account: Account, at: float) -> Mails:
-        p = self.params
-        people = spam_list(
-            rng, self.world, rng.uniform(*p.invalid), rng.uniform(*p.freemail), p.most_attack + 60
-        )
-        yield from self.burst(
-            case, account, crime(rng, self.world, people), at, log_uniform(rng, p.flood_rate)
-        )
+        yield from _waiting(account, at - 2 * DAY)
+        plan = usual_crime(rng, self.world, account, self.params.invalid, at)
+        yield from self.burst(case, account, plan, at, log_uniform(rng, self.params.flood_rate))
 
     def slow(self) -> list[Mails]:
         """Below every limit, for days."""
@@ -213,10 +131,9 @@ class Attacks:
 
     def _slow(self, case: Case, rng: Random, account: Account, at: float, days: float) -> Mails:
         p = self.params
-        people = spam_list(
-            rng, self.world, rng.uniform(*p.slow_invalid), rng.uniform(*p.freemail), p.most_attack
-        )
-        plan, rate = crime(rng, self.world, people), log_uniform(rng, p.slow_rate)
+        yield from _waiting(account, at - 2 * DAY)
+        plan = usual_crime(rng, self.world, account, p.slow_invalid, at)
+        rate = log_uniform(rng, p.slow_rate)
         yield from self.trickle(case, account, plan, at, log_uniform(rng, p.slow_day), days, rate)
 
     def script(self) -> list[Mails]:
@@ -229,10 +146,8 @@ class Attacks:
 
     def _script(self, case: Case, rng: Random, account: Account, at: float) -> Mails:
         p = self.params
-        people = spam_list(
-            rng, self.world, rng.uniform(*p.invalid), rng.uniform(*p.freemail), p.most_attack + 60
-        )
-        plan = crime(rng, self.world, people)
+        yield from _waiting(account, at - 2 * DAY)
+        plan = usual_crime(rng, self.world, account, p.invalid, at)
         if rng.random() < p.script_steady:
             days = min(3.0, p.most_attack / p.script_day)
             yield from self.trickle(case, account, plan, at, p.script_day, days, p.script_day / 23)
@@ -268,11 +183,12 @@ class Attacks:
         per_account = round(p.snowshoe_day[1] * days) + 10
         people = spam_list(rng, self.world, invalid, freemail, n * per_account)
         first = rng.randrange(p.warm_up, max(p.warm_up + 1, int(p.days - LAST - days)))
+        share = len(people) // n
         mails: list[Mails] = []
         for number in range(n):
             account, own = self.victim("snowshoe")
             case, own_rng = self.case("snowshoe", account, campaign)
-            plan = crime(own_rng, self.world, people[number * per_account : (number + 1) * per_account], ips)
+            plan = crime(own_rng, self.world, people[number * share : (number + 1) * share], ips)
             plan.habit = habit
             day = log_uniform(own_rng, p.snowshoe_day)
             rate = log_uniform(own_rng, (2, 40))
@@ -285,7 +201,7 @@ class Attacks:
         account = self.makers.account("hijacked professional")
         business.settle(account)
         case, rng = self.case("hijacked professional", account)
-        usual = whole(rng, (200, 1500))
+        usual = whole(rng, (150, 800))
         at = self.begin(rng, account)
         return [self._issues(account, usual), self._professional(case, rng, account, usual, at)]
 
@@ -315,7 +231,7 @@ class Attacks:
 
     def lateral(self) -> list[Mails]:
         """To the account's own contacts, within an hour."""
-        own = self.makers.person("lateral")
+        own = self.makers.person("lateral", choice=8)
         account = self.makers.accounts[-1]
         case, rng = self.case("lateral", account)
         return [own, self._lateral(case, rng, account, self.begin(rng, account))]

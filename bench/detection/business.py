@@ -17,8 +17,8 @@ def settle(account: Account) -> None:
     country = 0 if rng.random() < 0.8 else rng.randrange(1, 45)
     account.business = True
     account.places.office = office = world.network(rng, kind, country).client(rng)
-    account.places.mobile, account.places.away = 0.0, []
-    account.places.home_ips = {n: office for n in range(2000)}
+    account.places.mobile, account.places.away, account.places.webmail = 0.0, [], ("", 0.0)
+    account.places.home_ips = dict.fromkeys(range(2000), office)
     account.freemail = rng.uniform(*world.params.business_freemail)
     account.habit = Habit.drawn(rng, True)
 
@@ -66,7 +66,7 @@ def orders(account: Account) -> Mails:
 def tickets(account: Account) -> Mails:
     """A help desk: each answer to a customer, copies to the people on the case."""
     rng, world = account.rng, account.world
-    mean = log_uniform(rng, (8, 120))
+    mean = log_uniform(rng, (4, 60))
     agents = [world.employee(rng, account.domain) for _ in range(rng.randrange(2, 9))]
     cases: list[Address] = []
     for day in _span(account):
@@ -83,7 +83,7 @@ def tickets(account: Account) -> Mails:
 def reminders(account: Account) -> Mails:
     """A practice: once a day the reminders of tomorrow's appointments, one after the other."""
     rng, world = account.rng, account.world
-    mean, hour = log_uniform(rng, (6, 90)), rng.choice((6, 7, 8, 17, 20))
+    mean, hour = log_uniform(rng, (5, 50)), rng.choice((6, 7, 8, 17, 20))
     patients = [world.anybody(rng, account.freemail, 0.015) for _ in range(int(mean * 30))]
     gap = gaps(rng, log_uniform(rng, (0.4, 20)))
     for day in _span(account):
@@ -120,7 +120,7 @@ def whole_storm(rng: Random) -> int:
 def sales(account: Account) -> Mails:
     """Somebody who writes to strangers for a living: several a day, from an office, with a few wrong ones."""
     rng, world = account.rng, account.world
-    mean, new = log_uniform(rng, (4, 45)), rng.uniform(0.2, 0.7)
+    mean, new = log_uniform(rng, (3, 30)), rng.uniform(0.2, 0.7)
     known: list[Address] = []
     for day in _span(account):
         for at in _times(account, day, mean * (0.05 if is_weekend(day * DAY) else 1)):
@@ -132,7 +132,7 @@ def sales(account: Account) -> Mails:
 
 
 def forms(account: Account) -> Mails:
-    """A web site's form: to its owner, and a copy to whoever filled it in, robots with wrong addresses too."""
+    """A web site's form: to its owner, and a copy to whoever filled it in, a robot perhaps."""
     rng, world = account.rng, account.world
     owner = world.employee(rng, account.domain)
     mean, wrong = log_uniform(rng, (0.5, 15)), rng.uniform(0.01, 0.12)

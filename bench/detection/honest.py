@@ -9,7 +9,7 @@ from bench.detection.accounts import Makers
 from bench.detection.draw import DAY, HOUR, gaps, is_weekend, log_uniform, moment, poisson, whole
 from bench.detection.mail import Account, Case, Habit, Mail, Mails
 from bench.detection.params import Range
-from bench.detection.world import Address
+from bench.detection.world import Address, Domain
 
 
 def subscribers(account: Account, n: int, dead: float) -> list[Address]:
@@ -26,7 +26,8 @@ def bulk(account: Account, people: list[Address], at: float, habit: Habit | None
     """One issue to all of them: each a message of its own, or messages of many recipients. The account's own
     way of doing it is the same each time."""
     p, way = account.world.params, Random(account.login)
-    batch = way.choice((20, 50, 50, 100)) if way.random() < p.list_batch else 1
+    several = way.random() < p.list_batch or len(people) > p.list_single_most
+    batch = way.choice((20, 50, 50, 100)) if several else 1
     verp = batch == 1 and way.random() < 0.4
     gap = gaps(way, batch / log_uniform(way, p.list_rate))
     habit = habit or account.habit
@@ -49,8 +50,9 @@ class HardCases:
     def all(self) -> list[Mails]:
         """Every family."""
         families = (
-            self.first_newsletter, self.newsletter, self.fan_out, self.invoices, self.new_customer, self.notice,
-            self.backscatter, self.travel, self.outage, self.storm, self.rotation, self.reactivated,
+            self.first_newsletter, self.newsletter, self.fan_out, self.invoices, self.new_customer,
+            self.notice, self.backscatter, self.travel, self.outage, self.storm, self.rotation,
+            self.reactivated,
         )  # fmt: skip
         mails: list[Mails] = []
         for make in families:
@@ -94,10 +96,8 @@ class HardCases:
         account, case = self._business("weekly newsletter")
         low, high = self.params.list_size
         share = (number + account.rng.random()) / self.params.cases  # stratified: always some of the largest
-        size = min(round(low * (high / low) ** share), self.params.bulk_budget // 3)
-        issues = max(
-            1, min(self.params.days // 7, int(self.params.bulk_budget / self.params.cases * 2 / size))
-        )
+        size = round(low * (high / low) ** share)
+        issues = max(2, min(self.params.days // 7, int(self.params.bulk_budget / self.params.cases / size)))
         return [_of(case, self._issues(account, size, issues))]
 
     def _issues(self, account: Account, size: int, issues: int) -> Mails:
@@ -222,16 +222,16 @@ class HardCases:
     def _notices(self, account: Account, case: Case, at: float) -> Mails:
         rng = account.rng
         n = whole(rng, self.params.backscatter)
+        every = log_uniform(rng, (HOUR, 2 * DAY)) / n
+        to = Address(account.login.partition("@")[0], account.domain)
         for _ in range(n):
             host = self.world.company(rng)
-            mail = Mail(
-                at, account, [Address(*account.login.split("@")[:1], account.domain)], host.ip, "", "", 0
-            )
-            mail.inbound, mail.size = True, int(rng.lognormvariate(8.6, 0.7))
+            message_id = f"{rng.getrandbits(64):x}@{host.mx or host.name}"
+            mail = Mail(at, account, [to], host.ip, "", message_id, int(rng.lognormvariate(8.6, 0.7)))
+            mail.inbound = True
             case.start, case.end = min(case.start, at), at
-            mail.message_id = f"{rng.getrandbits(64):x}@{host.mx or host.name}"
             yield mail
-            at += rng.expovariate(n / log_uniform(rng, (HOUR, 2 * DAY)))
+            at += rng.expovariate(1) * every
 
     def travel(self, number: int) -> list[Mails]:
         """A week on the road: phones, hotels, a VPN that leaves from another country each time."""
@@ -262,8 +262,7 @@ class HardCases:
             at += rng.expovariate(mean / DAY)
 
     def outage(self, number: int) -> list[Mails]:
-        """A shop or a help desk whose customers' provider fails for hours (what then happens to their mail is
-        the provider's outage, which meets everybody's)."""
+        """A shop or a help desk that is at work while its customers' provider fails for hours."""
         rng = self.makers.rng
         mails = self.makers.trader()
         account = self.makers.accounts[-1]
@@ -272,10 +271,10 @@ class HardCases:
         domain = next(d for d in self.world.freemail if d.name == provider)
         return [mails, _of(case, self._through_outage(account, domain, start, end))]
 
-    def _through_outage(self, account: Account, domain: object, start: float, end: float) -> Mails:
+    def _through_outage(self, account: Account, domain: Domain, start: float, end: float) -> Mails:
         rng, at = account.rng, start
         while at < end:
-            yield account.mail(at, [self.world.person(rng, 1.0, domain)])  # type: ignore[arg-type]
+            yield account.mail(at, [self.world.person(rng, 1.0, domain)])
             at += rng.expovariate(rng.uniform(4, 40) / HOUR)
 
     def storm(self, number: int) -> list[Mails]:

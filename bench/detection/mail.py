@@ -17,8 +17,8 @@ SOFTWARE: Final = ("thunderbird", "outlook", "apple", "php", "library", "webmail
 
 @dataclass
 class Case:
-    """One attack on one account, or one honest hard case. Times in seconds of the corpus; ``end`` is the last
-    message's. ``campaign``: attacks that belong together."""
+    """One attack on one account, or one honest hard case. Times in seconds of the corpus; ``end`` is the
+    last message's. ``campaign``: attacks that belong together."""
 
     number: int
     family: str
@@ -30,8 +30,8 @@ class Case:
 
 
 class Mail:
-    """One message. ``refused``: share of its recipients' servers that refuse it for its content. ``uid``: of a
-    local script, 0 for a client with login. ``inbound``: a notice from outside to the account."""
+    """One message. ``refused``: share of its recipients' servers that refuse it for its content.
+    ``inbound``: a notice from outside to the account."""
 
     __slots__ = (
         "account",
@@ -114,6 +114,7 @@ class Places:
     home: Network
     carrier: Network
     office: str
+    webmail: tuple[str, float]  # its address, the share of mail
     mobile: float
     lease: float  # seconds
     seed: str
@@ -126,6 +127,8 @@ class Places:
         for start, end, networks in self.away:
             if start <= at < end:
                 return rng.choice(networks).client(rng)
+        if rng.random() < self.webmail[1]:
+            return self.webmail[0]
         if rng.random() < self.mobile:
             return self.carrier.client(rng)
         if self.office and 7 * HOUR <= at % DAY < 18 * HOUR:
@@ -148,7 +151,7 @@ class Account:
         self.shift = self.rng.gauss(0, 1.2)
         self.habit = Habit.drawn(self.rng, False)
         self.freemail = self.rng.uniform(*world.params.personal_freemail)
-        self.places = _places(world, self.rng, seed)
+        self.places = _places(world, self.rng, seed, domain)
         self.alias = f"{world.local(self.rng, False)}@{domain.name}" if self.rng.random() < 0.15 else login
         self.contacts: dict[str, Address] = {}
         self.days: dict[int, list[int]] = {}  # day → messages, recipients, malicious recipients
@@ -164,12 +167,14 @@ class Account:
         return Mail(at, self, recipients, ip, envelope, message_id, habit.message_size(rng))
 
 
-def _places(world: World, rng: Random, seed: str) -> Places:
+def _places(world: World, rng: Random, seed: str, domain: Domain) -> Places:
     country = 0 if rng.random() < 0.85 else rng.randrange(1, 45)
     home = world.network(rng, "home", country)
-    office = world.network(rng, "home", country).client(rng) if rng.random() < world.params.office else ""
+    office = world.office(rng, domain, country) if rng.random() < world.params.office else ""
+    webmail = (world.webmail, rng.random() if rng.random() < world.params.webmail else 0.0)
     lease = rng.uniform(*world.params.leases) * DAY
-    places = Places(home, world.network(rng, "mobile", country), office, _mobile(rng, world), lease, seed)
+    carrier = world.network(rng, "mobile", country)
+    places = Places(home, carrier, office, webmail, _mobile(rng, world), lease, seed)
     days = world.params.days
     for _ in range(round(rng.expovariate(1 / (world.params.moves * days)))):
         start = rng.random() * days * DAY

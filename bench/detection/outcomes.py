@@ -14,7 +14,7 @@ MOST_GREY: Final = 200_000
 
 
 class Try(NamedTuple):
-    """One attempt. ``kind``: sent, deferred, unknown (the address or its domain does not exist), or refused."""
+    """One attempt. ``kind``: sent, deferred, unknown (address or domain do not exist), or refused."""
 
     kind: str
     dsn: str
@@ -48,35 +48,32 @@ class Servers:
         """The ``number``-th attempt (from 0) for this recipient."""
         domain = to.domain
         if not domain.exists:
-            return self._say("unknown", to, replies.NO_DOMAIN, said=False)
+            return self._say("unknown", to, replies.TABLES["other"]["no-domain"])
         if domain.down[0] <= at < domain.down[1]:
-            return self._say("deferred", to, replies.AWAY[:2], said=False)
+            return self._say("deferred", to, replies.TABLES["other"]["away"])
         if troubled:
-            dsn, text, said = self._trouble.get(domain.name, replies.TROUBLE[0])
-            return self._say("deferred", to, (dsn, text), said)
+            return self._say("deferred", to, self._trouble.get(domain.name, replies.TROUBLE[0]))
         return (
             self._outage(to, at) or self._grey(mail, to) or self._busy(to, at) or self._rcpt(mail, to, number)
         )
 
-    def _say(self, kind: str, to: Address, answer: tuple[str, str], said: bool = True) -> Try:
+    def _say(self, kind: str, to: Address, answer: replies.Answer) -> Try:
         dsn, text = answer
         domain = to.domain
+        met = kind == "sent" or text.startswith("host ")
         token = "".join(self.rng.choices(LETTERS, k=9))
-        text = replies.SAID + text if said and kind != "sent" else text
         text = text.replace("{to}", to.text).replace("{mx}", domain.mx).replace("{ip}", domain.ip)
         text = text.replace("{domain}", domain.name).replace("{id}", token)
         if domain.style == "local":
             return Try(kind, dsn, text, "mail.local[private/dovecot-lmtp]")
-        return Try(kind, dsn, text, f"{domain.mx}[{domain.ip}]:25" if said else "none")
+        return Try(kind, dsn, text, f"{domain.mx}[{domain.ip}]:25" if met else "none")
 
     def _outage(self, to: Address, at: float) -> Try | None:
         for provider, start, end, mode, share in self.world.outages:
             if to.domain.name == provider and start <= at < end and self.rng.random() < share:
                 if mode == "bounce":
-                    return self._say("unknown", to, _of(replies.UNKNOWN, to))
-                return self._say(
-                    "deferred", to, ("4.3.0", "421 4.3.0 Temporary System Problem.  Try again later")
-                )
+                    return self._say("unknown", to, replies.answer("unknown", to.domain.style))
+                return self._say("deferred", to, replies.TABLES["other"]["outage"])
         return None
 
     def _grey(self, mail: Mail, to: Address) -> Try | None:
@@ -87,7 +84,7 @@ class Servers:
         if len(self._greeted) > MOST_GREY:
             self._greeted.clear()
         self._greeted.add(triple)
-        return self._say("deferred", to, _of(replies.GREY, to))
+        return self._say("deferred", to, replies.answer("grey", to.domain.style))
 
     def _busy(self, to: Address, at: float) -> Try | None:
         """Freemail providers slow down a host that sends them much, whoever's mail it is."""
@@ -95,32 +92,20 @@ class Servers:
             return None
         key = (to.domain.style, int(at // 3600))
         self._rates[key] = self._rates.get(key, 0) + 1
-        over = self._rates[key] > self.world.params.throttled_after
-        if over and self.rng.random() < self.world.params.throttled:
-            return self._say("deferred", to, _of(replies.THROTTLED, to))
+        p = self.world.params
+        if self._rates[key] > p.throttled_after and self.rng.random() < p.throttled:
+            return self._say("deferred", to, replies.answer("throttled", to.domain.style))
         return None
 
     def _rcpt(self, mail: Mail, to: Address, number: int) -> Try:
-        domain = to.domain
+        style = to.domain.style
         if to.state == FULL:
-            answer = _of(replies.FULL, to)
+            answer = replies.answer("full", style)
             waits = answer[0][0] == "4" and number < 25
             return self._say("deferred" if waits else "refused", to, answer)
-        if to.state != ALIVE and not domain.catch_all:
-            table = replies.INACTIVE if to.state == INACTIVE else replies.UNKNOWN
-            return self._say("unknown", to, _of(table, to))
-        if (
-            self.rng.random() < max(mail.refused, self.world.params.honest_content)
-            and domain.style != "local"
-        ):
-            return self._say("refused", to, _of(replies.CONTENT, to))
-        style = domain.style if domain.style in replies.SENT else _LIKE.get(domain.style, "")
-        return self._say("sent", to, ("2.0.0", replies.SENT[style][0]))
-
-
-_LIKE: Final = {"office365": "outlook", "workspace": "google"}
-
-
-def _of(table: dict[str, tuple[str, str]], to: Address) -> tuple[str, str]:
-    style = to.domain.style
-    return table.get(style) or table.get(_LIKE.get(style, "")) or table[""]
+        if to.state != ALIVE and not to.domain.catch_all:
+            kind = "inactive" if to.state == INACTIVE else "unknown"
+            return self._say("unknown", to, replies.answer(kind, style))
+        if self.rng.random() < max(mail.refused, self.world.params.honest_content) and style != "local":
+            return self._say("refused", to, replies.answer("content", style))
+        return self._say("sent", to, replies.answer("sent", style))

@@ -18,12 +18,12 @@ class Params:
     accounts: int = 1500  # ordinary accounts; attacked and hard cases come on top
     days: int = 112  # 28 warm-up, 60 silent (dormant), and some to attack in
     warm_up: int = 28  # issue 4 part 7
-    business_share: float = 0.12  # of the ordinary accounts †
+    business_share: float = 0.08  # of the ordinary accounts †
     script_share: float = 0.25  # of business accounts that mail from a web server's uid †
-    cases: int = 16  # of each family
+    cases: int = 12  # of each family
     snowshoe_campaigns: int = 3
-    most_attack: int = 3000  # recipients of one attack: enough for every bar, and keeps logs small
-    bulk_budget: int = 160_000  # recipients of all established newsletters together
+    most_attack: int = 1500  # recipients of one attack: enough for every bar, and keeps logs small
+    bulk_budget: int = 120_000  # recipients of all established newsletters together
 
     # --- Recipients and domains
     companies: int = 5000  # domains of companies in this world; popularity falls as 1/rank †
@@ -57,6 +57,8 @@ class Params:
     mobile: Range = (0.0, 0.5)  # of an account's mail from mobile networks †
     office: float = 0.45  # accounts with a fixed office address †
     moves: float = 0.006  # account-days on which another place begins (train, hotel, relatives) †
+    webmail: float = 0.25  # accounts that use the hoster's web mail: everybody's client is then the same †
+    behind_one: tuple[tuple[str, int], ...] = (("mobile", 512), ("vpn", 64))  # clients share addresses †
     hostname: float = 0.6  # clients with a reverse name †
 
     # --- Attack families (FIELD §7)
@@ -66,6 +68,10 @@ class Params:
     freemail: Range = (0.40, 0.95)  # †
     clients: Range = (1, 350)
     countries: Range = (1, 41)
+    sticky: tuple[float, ...] = (0.0, 0.0, 0.8, 0.97)  # chance that a client sends the next one too †
+    own_client: float = 0.07  # attacks from the account's own machine (malware) †
+    by_webmail: float = 0.08  # attacks through the hoster's web mail †
+    own_contacts: float = 0.12  # attacks that mix the account's address book into the list †
     flood_hours: Range = (0.3, 8)  # †
     slow_rate: Range = (3, 60)  # recipients an hour
     slow_day: Range = (20, 500)
@@ -98,11 +104,12 @@ class Params:
     list_rate: Range = (1, 10)  # recipients a second
     list_dead: Range = (0.003, 0.022)  # FIELD: industries
     list_batch: float = 0.4  # newsletters in messages of many recipients †
+    list_single_most: int = 12_000  # larger lists go in messages of many recipients: keeps logs small
     first_list: Range = (200, 5000)  # †
     first_list_dead: Range = (0.005, 0.04)  # FIELD: stale one-off notice 3.6 %
     fan_out: Range = (15, 300)  # members of a mailing list †
-    posts: Range = (0.3, 12)  # a day †
-    invoices: Range = (40, 2000)  # †
+    posts: Range = (0.2, 5)  # a day †
+    invoices: Range = (30, 1200)  # †
     ramp_customer: Range = (5, 120)  # recipients a day at the end of the ramp †
     notice: Range = (80, 2000)  # address book †
     notice_dead: float = 0.05
@@ -110,7 +117,7 @@ class Params:
     travel_networks: Range = (4, 14)  # networks a day †
     reactivated: Range = (1, 8)  # FIELD: p95 3–8, most 73
     storm_recipients: Range = (5, 80)  # †
-    orders: Range = (5, 250)  # a day, each to somebody new †
+    orders: Range = (3, 80)  # a day, each to somebody new †
     order_dead: Range = (0.003, 0.022)  # typing errors at the till; FIELD: industries
     rotations: int = 8  # places where the log repeats lines
     repeated: Range = (50, 3000)  # lines

@@ -12,7 +12,7 @@ TICKS: Final = ((0.1, 0.3, 1, 3, 10, 30, 100), (1, 3, 10, 30, 100, 300, 1000, 30
 
 
 class Point(NamedTuple):
-    """``x``: honest hard cases paused, per cent. ``y``: leak, recipients. ``ours``: drawn in another colour."""
+    """``x``: honest hard cases paused, per cent. ``y``: leak, recipients. ``ours``: in another colour."""
 
     name: str
     x: float
@@ -58,7 +58,8 @@ def _point(point: Point) -> list[str]:
 def svg(title: str, points: list[Point]) -> str:
     """The whole picture."""
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        'font-family="sans-serif" font-size="12">',
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         _text(MARGIN, 32, title, 'font-size="16"'),
         *_grid(),

@@ -206,8 +206,8 @@ class PostfixLog:
         last = self._rng.uniform(0.2, 0.6) * min(since, 20)
         delays = f"delays={_took(since - last)}/0.01/{_took(last * 0.6)}/{_took(last * 0.4)}"
         text = (
-            f"{queue_id}: to=<{to.text}>, relay={tried.relay}, delay={_took(since)}, {delays}, dsn={tried.dsn}, "
-            f"status={STATUS[tried.kind]} ({tried.reply})"
+            f"{queue_id}: to=<{to.text}>, relay={tried.relay}, delay={_took(since)}, {delays}, "
+            f"dsn={tried.dsn}, status={STATUS[tried.kind]} ({tried.reply})"
         )
         seen = None if tried.kind == "deferred" and number else Seen(at, mail, queue_id, to, tried.kind)
         daemon = "lmtp" if to.domain.style == "local" else "smtp"

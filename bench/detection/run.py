@@ -18,13 +18,12 @@ from statistics import median
 from typing import Any
 
 import click
-from rich.console import Console
-
 from bench.detection import plot, tables
 from bench.detection.corpus import make
 from bench.detection.params import Params
 from bench.detection.score import Labels, Score, penstock
 from bench.detection.streams import SENDING
+from rich.console import Console
 
 RESULTS = Path(__file__).parents[1] / "results"
 console = Console() if sys.stdout.isatty() else Console(width=200)
@@ -94,8 +93,8 @@ def main(
     source = source or ("eucore" if (SENDING / "eucore.tsv.gz").exists() else "own")
     if source != "own" and not (SENDING / f"{source}.tsv.gz").exists():
         raise click.ClickException(f"{SENDING} is absent: use --source own")
-    given = {"accounts": accounts, "days": days, "cases": cases}
-    params = replace(Params(), **{k: v for k, v in given.items() if v is not None})
+    p = Params()
+    params = replace(p, accounts=accounts or p.accounts, days=days or p.days, cases=cases or p.cases)
     scores: dict[str, Score] = {}
     with ExitStack() as stack:
         base = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="detection-")))

@@ -1,8 +1,8 @@
 """Figures of one or more corpora: leak, false pauses, delay. From the labels and from what replay wrote.
 
 Leak: recipients of an attack's messages that were let through, at once or later, before its sender was
-stopped (all of them when it never was). A sender that was stopped before its attack began is a false pause and
-no success: that attack counts nowhere else.
+stopped (all of them when it never was). A sender that was stopped before its attack began is a false pause
+and no success: that attack counts nowhere else.
 """
 
 from __future__ import annotations
@@ -84,15 +84,15 @@ def penstock(folder: Path, summary: dict[str, Any]) -> tuple[Verdicts, Delays]:
             verdicts.stopped[sender] = min(at - EPOCH, verdicts.stopped.get(sender, float("inf")))
     decisions = _decisions(folder / "decisions.jsonl")
     for label in rows(folder / "labels.jsonl"):
-        held, until = decisions.get(label["queue_id"], (0, None))
-        later = until is not None and not _paused(pauses[label["account"]], label["at"], until)
+        held, let_go = decisions.get(label["queue_id"], (0, None))
+        later = let_go is not None and not _paused(pauses[label["account"]], label["at"], let_go)
         if label["malicious"]:
             through = label["recipients"] - (0 if later else min(held, label["recipients"]))
             verdicts.passed[label["case"]] = verdicts.passed.get(label["case"], 0) + through
             continue
         delays.recipients += label["recipients"]
-        if later and until is not None:
-            delays.minutes += [(until - label["at"]) / 60] * held
+        if later and let_go is not None:
+            delays.minutes += [(let_go - label["at"]) / 60] * held
         else:
             delays.refused += held
     return verdicts, delays

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from bench.detection.score import Family, Score
 from rich.console import Console
 from rich.table import Table
-
-from bench.detection.score import Family, Score
 
 BARS: Final = {  # issue 4: leak median, p95, share stopped in per cent
     "fast flood": (12, 40, 100),

@@ -35,18 +35,17 @@ FREEMAIL: Final = (  # name, style of its replies, MX, weight (a European hoster
 )
 COMPANY_STYLES: Final = ("office365", "workspace", "postfix", "exim", "mimecast", "plain")
 COMPANY_WEIGHTS: Final = tuple(accumulate((34, 14, 26, 16, 3, 7)))
-ONSETS, VOWELS, CODAS = (
-    "b br d dr f g gr h k kl l m n p r s sch st t tr v w".split(),
-    "aeiou",
-    "n r l s t k m".split(),
-)
-FIRST = (
-    "anna andrea alex ben bernd carla chris claire daniel david emma erik eva felix fiona frank georg hanna "
-    "helen igor ines jan jana jean julia kai karin lara lea leon lisa luc maria mark martin max mia michael "
-    "monika nina noah olga oliver paul peter petra pia rita robert sara sandra simon sofia stefan susan thomas "
-    "tim tina ulf ute vera victor walter yves zoe"
-).split()
-ROLES = "info office sales contact service buchhaltung support hr marketing mail einkauf".split()
+_WORDS: Final = {
+    "onsets": "b br d dr f g gr h k kl l m n p r s sch st t tr v w",
+    "codas": "n r l s t k m",
+    "first": """anna andrea alex ben bernd carla chris claire daniel david emma erik eva felix fiona frank
+        georg hanna helen igor ines jan jana jean julia kai karin lara lea leon lisa luc maria mark martin max
+        mia michael monika nina noah olga oliver paul peter petra pia rita robert sara sandra simon sofia
+        stefan susan thomas tim tina ulf ute vera victor walter yves zoe""",
+    "roles": "info office sales contact service buchhaltung support hr marketing mail einkauf",
+}
+ONSETS, CODAS, FIRST, ROLES = (words.split() for words in _WORDS.values())
+VOWELS: Final = "aeiou"
 
 
 class Domain:
@@ -86,12 +85,11 @@ class Address:
 class Network:
     """A prefix of a provider of access: home, mobile, hosting or vpn."""
 
-    __slots__ = ("bits", "country", "kind", "name", "prefix", "v6")
+    __slots__ = ("bits", "prefix", "v6")
 
-    def __init__(self, rng: Random, kind: str, country: int, name: str) -> None:
-        self.kind, self.country, self.name = kind, country, name
-        self.v6 = kind in ("home", "mobile") and rng.random() < 0.2
-        self.bits = rng.choice((12, 13, 14, 15, 16))
+    def __init__(self, rng: Random, kind: str, shared: int | None) -> None:
+        self.v6 = kind == "home" and rng.random() < 0.25
+        self.bits = shared.bit_length() - 1 if shared else rng.choice((12, 13, 14, 15, 16))
         self.prefix = rng.randrange(0x2A00 << 16, 0x2A10 << 16) if self.v6 else _public(rng, self.bits)
 
     def client(self, rng: Random) -> str:
@@ -101,10 +99,6 @@ class Network:
             return f"{self.prefix >> 16:x}:{self.prefix & 0xFFFF:x}:{rng.randrange(1 << self.bits):x}:{low}"
         n = self.prefix | rng.randrange(1, 1 << self.bits)
         return f"{n >> 24}.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}"
-
-    def reverse(self, ip: str) -> str:
-        """The name of a client."""
-        return f"{ip.replace('.', '-').replace(':', '-')}.{self.kind}.{self.name}.example"
 
 
 def _public(rng: Random, bits: int) -> int:
@@ -132,19 +126,21 @@ class World:
         self.company_weights = list(accumulate(1 / (n + 10) for n in range(len(self.companies))))
         self.networks = self._networks(rng)
         self.dead_pool = [self._dead(rng, 0.6) for _ in range(params.dead_pool)]
+        self.webmail = _server(rng)
+        self._offices: dict[str, str] = {}
         self.outages: list[tuple[str, float, float, str, float]] = []
 
     # --- domains
 
     def _free(self, rng: Random, name: str, style: str, mx: str) -> Domain:
-        domain = Domain(name, style, mx, self._server(rng), rng.uniform(0.6, 2.5))
+        domain = Domain(name, style, mx, _server(rng), rng.uniform(0.6, 2.5))
         domain.freemail = True
         return domain
 
     def _company(self, rng: Random, name: str) -> Domain:
         name = name + rng.choice(("", "", "-bau", "-it", "group", "shop", "-gmbh")) + ".example"
         style = weighted(rng, COMPANY_STYLES, COMPANY_WEIGHTS)
-        domain = Domain(name, style, _mx(name, style, rng), self._server(rng), self._latency(rng))
+        domain = Domain(name, style, _mx(name, style, rng), _server(rng), self._latency(rng))
         domain.greylists = (
             style in ("postfix", "exim", "plain") and rng.random() < 2 * self.params.greylisting
         )
@@ -154,11 +150,6 @@ class World:
 
     def _latency(self, rng: Random) -> float:
         return log_uniform(rng, self.params.latency_median)
-
-    @staticmethod
-    def _server(rng: Random) -> str:
-        n = _public(rng, 1)
-        return f"{n >> 24}.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}"
 
     def company(self, rng: Random) -> Domain:
         """A company's domain, by popularity."""
@@ -238,21 +229,32 @@ class World:
 
     # --- networks
 
-    @staticmethod
-    def _networks(rng: Random) -> dict[str, list[list[Network]]]:
+    def _networks(self, rng: Random) -> dict[str, list[list[Network]]]:
         """Kind → country → networks. Country 0 is where the hoster and most of its customers are."""
+        shared = dict(self.params.behind_one)
         sizes = {"home": 8, "mobile": 4, "hosting": 4, "vpn": 2}
         return {
             kind: [
-                [Network(rng, kind, country, _word(rng, 2)) for _ in range(n * (3 if country == 0 else 1))]
+                [Network(rng, kind, shared.get(kind)) for _ in range(n * (3 if country == 0 else 1))]
                 for country in range(45)
             ]
             for kind, n in sizes.items()
         }
 
+    def office(self, rng: Random, domain: Domain, country: int) -> str:
+        """The address that all clients of a customer's office share."""
+        if domain.name not in self._offices:
+            self._offices[domain.name] = self.network(rng, "home", country).client(rng)
+        return self._offices[domain.name]
+
     def network(self, rng: Random, kind: str, country: int) -> Network:
         """One network there."""
         return rng.choice(self.networks[kind][country])
+
+
+def _server(rng: Random) -> str:
+    n = _public(rng, 1)
+    return f"{n >> 24}.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}"
 
 
 def _mx(name: str, style: str, rng: Random) -> str:

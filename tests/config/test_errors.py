@@ -16,8 +16,8 @@ GOLDEN = {
     # the file
     'mode = "enforced"': 'mode: "enforced": must be one of off, shadow, enforce',
     'on_eror = "pass"': 'on_eror: unknown key; did you mean "on_error"?',
-    "xyzzy = 1": "xyzzy: unknown key (known: defaults, directory, language, listen, logs, mode, names, "
-    "newcomer_watch, on_error, profiles, replies, reports, senders, state, texts)",
+    "xyzzy = 1": "xyzzy: unknown key (known: defaults, detection, directory, language, listen, logs, mode, "
+    "names, newcomer_watch, on_error, profiles, replies, reports, senders, state, texts)",
     'state = "var/lib"': 'state: "var/lib": must be an absolute path',
     "state = 5": "state: 5: must be a string, in quotes",
     'language = "de"': 'language: "de": has no texts (known: en)',
@@ -113,6 +113,30 @@ GOLDEN = {
     '[profiles.personal]\noutcome = "bounced 5/h"': "profiles.personal.outcome: unknown key; "
     'did you mean "outcomes"?',
     '[profiles.personal]\npause = ["500/h"]': 'profiles.personal.pause[0]: "500/h": must be a table',
+    # detection
+    "detection = 5": "detection: 5: must be a table",
+    'detection.mod = "off"': 'detection.mod: unknown key; did you mean "mode"?',
+    'detection.mode = "on"': 'detection.mode: "on": must be one of off, shadow, enforce',
+    "detection.false_pauses = 0": "detection.false_pauses: 0: must be a number above 0.0000001, up to 1000",
+    'detection.false_pauses = "0.1"': 'detection.false_pauses: "0.1": must be a number, without quotes',
+    "detection.missed = 1": "detection.missed: 1: must be a number above 0.0000001, up to 0.5",
+    "detection.compromised = 1e-320": "detection.compromised: 1e-320: "
+    "must be a number above 0.0000001, up to 1000",
+    "detection.compromised = 10000": "detection.compromised: 10000: "
+    "must be a number above 0.0000001, up to 1000",
+    "detection.canaries = 0": "detection.canaries: 0: must be a whole number from 1 to 10000000",
+    "detection.canaries = 2.5": "detection.canaries: 2.5: must be a whole number from 1 to 10000000",
+    "detection.lasts = 5": 'detection.lasts: 5: a duration has a unit: write "5s" or, say, "2h" '
+    "(s, m, h, d, w)",
+    "[profiles.personal]\nusual = 5": "profiles.personal.usual: 5: must be a table",
+    "[profiles.personal]\nusual = {novl = 5}": "profiles.personal.usual.novl: unknown key; "
+    'did you mean "novel"?',
+    '[profiles.personal]\nusual = {novel = "4"}': 'profiles.personal.usual.novel: "4": '
+    "must be a number, without quotes",
+    "[profiles.personal.usual]\nrecipients = -1": "profiles.personal.usual.recipients: -1: "
+    "must be a whole number from 1 to 10000000",
+    "[profiles.personal.usual]\nenvelopes = true": "profiles.personal.usual.envelopes: true: "
+    "must be a number, without quotes",
     # senders
     "[senders.alice]\nprofile = 'relay'": "senders.alice: 'alice' is not a sender: write KIND:NAME with "
     "one of the kinds login, uid, script, ip, customer, for example login:alice@example.com or ip:192.0.2.7",

@@ -1,5 +1,6 @@
 """What a policy file comes to."""
 
+import itertools
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from penstock.config.merge import builtin_text
 from penstock.config.replies import own_rules
 from penstock.config.settings import LogSource, ReportSettings
 from penstock.config.table import Section
+from penstock.core.evidence import ORDINARY, Detection, Usual
 from penstock.core.limits import FLOW, OUTCOMES, Limit, Unit
 from penstock.core.names import KINDS
 from penstock.core.policy import Action, Entry, Override, PauseRule, Policy, Step, Texts, Verb
@@ -114,6 +116,7 @@ locked = "discard"
 pause = [{ refused = "5/h" }, { refused = "9/d", for = "12h", mode = "shadow" },
     { refused = "1/w", mode = "off" }, { outcome = "unknown-user 60/d", for = "6h" },
     { outcome = "content 5%/2h min 7", mode = "shadow" }]
+usual = { novel = 12, recipients = 80, envelopes = 3 }
 [senders."login:News+x@old.example"]
 profile = "newsletter"
 recipients = ["5000/h"]
@@ -149,6 +152,13 @@ timeout = "5s"
 argv = ["/bin/true", "-x"]
 ttl = "1m"
 timeout = "1s"
+[detection]
+mode = "enforce"
+false_pauses = 0.5
+missed = 0.02
+compromised = 2
+canaries = 6
+lasts = "12h"
 [logs.mail]
 file = "/var/log/mail.log"
 counted = "all"
@@ -240,6 +250,42 @@ def test_everything_in_a_profile() -> None:
         PauseRule(Limit(Unit.UNKNOWN_USER, 60, 86400), 6 * 3600),
         PauseRule(Limit(Unit.CONTENT, 7, 7200, "shadow", 0.05), None),
     )
+
+
+def test_everything_about_detection() -> None:
+    policy = parse(EVERYTHING).policy
+    assert policy.detection == Detection("enforce", 0.5, 0.02, 2, 6, 12 * 3600)
+    assert policy.profiles["school"].usual == Usual(12, 80, 3)
+
+
+@pytest.mark.parametrize("file_mode", ["off", "shadow", "enforce"])
+@pytest.mark.parametrize("own_mode", ["off", "shadow", "enforce"])
+def test_detection_has_the_weaker_mode_of_file_and_table(file_mode: str, own_mode: str) -> None:
+    found = parse(f'mode = "{file_mode}"\ndetection.mode = "{own_mode}"').policy.detection.mode
+    assert found == min(file_mode, own_mode, key=["off", "shadow", "enforce"].index)
+
+
+def test_a_pause_by_evidence_lasts_until_somebody_resumes_unless_the_file_says_how_long() -> None:
+    assert parse('detection.lasts = "off"').policy.detection.lasts is None
+    assert parse('detection.lasts = "6h"').policy.detection.lasts == 6 * 3600
+
+
+def test_all_risks_that_may_be_written_give_thresholds_in_order() -> None:
+    """Nobody is paused for nothing, whatever is written."""
+    for risks in itertools.product((2e-7, 0.1, 1000), (2e-7, 0.01, 0.5), (2e-7, 1, 1000)):
+        words = dict(zip(("false_pauses", "missed", "compromised"), risks, strict=True))
+        detection = parse(
+            "".join(f"detection.{key} = {risk}\n" for key, risk in words.items())
+        ).policy.detection
+        assert detection.prior < detection.slow_at < detection.pause_at
+
+
+def test_what_is_usual_is_replaced_as_a_whole_and_inherited() -> None:
+    profiles = parse(
+        '[profiles.professional.usual]\nnovel = 500\n[profiles.a]\nlike = "newsletter"'
+    ).policy.profiles
+    assert profiles["professional"].usual == Usual(novel=500)
+    assert profiles["a"].usual == profiles["newsletter"].usual != ORDINARY
 
 
 def test_everything_about_senders_and_directory() -> None:
@@ -423,7 +469,19 @@ values = st.recursive(
     max_leaves=8,
 )
 tables = st.sampled_from(
-    ["listen", "names", "defaults", "profiles", "senders", "texts", "directory", "logs", "reports", "replies"]
+    [
+        "listen",
+        "names",
+        "defaults",
+        "profiles",
+        "senders",
+        "texts",
+        "directory",
+        "detection",
+        "logs",
+        "reports",
+        "replies",
+    ]
 )
 
 

@@ -343,3 +343,59 @@ def test_order_of_arrival_does_not_matter() -> None:
         backward.mail(at, 1, 1)
     for window in (10, 50, 100):
         assert forward.total(R, T0 + 99, window) == backward.total(R, T0 + 99, window)
+
+
+# --- sums and days ----------------------------------------------------------------------------
+
+rising = st.lists(st.sampled_from(WINDOWS), min_size=1, max_size=4, unique=True).map(sorted)
+
+
+def filled(events: list[Event]) -> Ledger:
+    """Also with what is still filling up."""
+    ledger = Ledger()
+    for at, counter, n in events:
+        if counter == K:
+            ledger.add(counter, at, n)
+        else:
+            ledger.mail(at, *((n, 0) if counter == R else (0, n)))
+    return ledger
+
+
+@given(histories(), rising, st.integers(-100, 2 * DAY))
+@settings(max_examples=40, deadline=None)
+def test_sums_are_the_totals_of_each_counter_in_each_window(
+    events: list[Event], windows: list[int], later: int
+) -> None:
+    ledger, now = filled(events), max(at for at, _, _ in events) + later
+    totals = [[ledger.total(counter, now, window) for counter in Counter] for window in windows]
+    assert ledger.sums(now, windows) == totals
+
+
+@given(histories(), st.integers(0, 5 * DAY))
+@settings(max_examples=40, deadline=None)
+def test_days_are_counted_where_they_belong_as_exactly_as_slots_are(events: list[Event], later: int) -> None:
+    ledger, now = filled(events), max(at for at, _, _ in events) + later
+    ledger.coarsen(now)
+    for counter in (R, M, K):
+        mine = [(at, n) for at, c, n in events if c == counter and now - at < KEEP - DAY]
+        daily = ledger.daily(counter, now, 30)
+        for days in range(1, 31):
+            since = now - days * DAY
+            least = sum(n for at, n in mine if at > since)
+            most = sum(n for at, n in mine if at > since - SLOT - resolution(now + SLOT - at))
+            assert least <= sum(daily[:days]) <= most, (counter, days)
+
+
+def test_days_begin_with_the_last_24_hours() -> None:
+    ledger = Ledger()
+    for ago, n in ((3, 30), (2, 20), (1, 10), (0, 1)):
+        ledger.add(R, T0 - ago * DAY - DAY // 2, n)
+    assert ledger.daily(R, T0, 5) == [1, 10, 20, 30, 0]
+    assert ledger.daily(R, T0, 2) == [1, 10]
+    assert ledger.daily(M, T0, 2) == [0, 0]
+
+
+def test_a_clock_that_went_ahead_is_in_no_day() -> None:
+    ledger = Ledger()
+    ledger.add(R, T0 + DAY, 5)
+    assert ledger.daily(R, T0, 3) == [0, 0, 0]

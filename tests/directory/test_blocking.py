@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from directory.support import ENTRIES, QUERY
-from penstock.core.policy import Entry
+from penstock.core.policy import Entry, Profile
 from penstock.directory import Database, Program, open_blocking
+from penstock.study.replay import Replay
+from study.support import MONDAY, mail
+from support import limits, policy_of
 
 ALICE, BOB, NOBODY = "login:alice@example.com", "login:bob", "login:nobody@example.com"
 LOGGING = """
@@ -72,3 +75,22 @@ def test_a_command_that_fails_is_told(argv: list[str]) -> None:
     assert directory.get(ALICE) is None
     assert directory.problems["command"].startswith("directory.command: ")
     directory.close()
+
+
+@pytest.mark.parametrize(("kind", "refused"), [("sql", []), ("command", [10])])
+def test_a_replay_goes_by_it(kind: str, refused: list[int], sqlite_url: str, command: list[str]) -> None:
+    """The database says that alice is roomy, the command that she sends newsletters."""
+    query = "SELECT customer, 'roomy' AS profile FROM accounts WHERE login = :login"
+    rules = policy_of(
+        Profile("plain", limits("5/h")),
+        Profile("roomy", limits("50/h")),
+        Profile("newsletter", limits("30/h")),
+    )
+    database, program = (Database(sqlite_url, query), None) if kind == "sql" else (None, Program(command))
+    directory = open_blocking({}, {}, database, program)
+    replay = Replay(rules, directory)
+    replay.feed([mail(MONDAY, ALICE, 40)])
+    replay.finish()
+    directory.close()
+    assert directory.problems == {}
+    assert [refusal.recipients for refusal in replay.limited] == refused

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from penstock.cli.common import json_option, print_json
-from penstock.cli.logs import progress_bar, settings_of, write_text
+from penstock.cli.logs import progress_bar, settings_of
 
 if TYPE_CHECKING:
     from penstock.config import Settings
@@ -48,19 +49,21 @@ def replay(
     settings = settings_of(policy)
     if enforce:
         settings = _enforced(settings)
-    with ExitStack() as stack:
+    with _writing(), ExitStack() as stack:
+        # Both now: a long run must not end in a file that cannot be written.
         written = stack.enter_context(_created(decisions)) if decisions is not None else None
+        page = stack.enter_context(_created(report)) if report is not None else None
         summary = _run(logs, settings, year, timezone, written)
-    if report is not None:
-        from penstock.study.replay_page import replay_page
+        if page is not None:
+            from penstock.study.replay_page import replay_page
 
-        write_text(report, replay_page(summary, str(settings.file or "built-in policy")))
+            page.write(replay_page(summary, str(settings.file or "built-in policy")))
     if as_json:
         print_json(summary)
-    else:
+    elif summary["messages"]:
         _print(summary)
     if not summary["messages"]:
-        raise click.ClickException("no message of any sender in these logs")
+        raise click.ClickException(_nothing(summary))
 
 
 def _enforced(settings: Settings) -> Settings:
@@ -69,6 +72,14 @@ def _enforced(settings: Settings) -> Settings:
     from penstock.core.policy import enforced
 
     return replace(settings, policy=enforced(settings.policy))
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(f"a result cannot be written: {error.strerror or error}") from None
 
 
 def _created(path: Path) -> TextIO:
@@ -115,7 +126,11 @@ def _print(summary: dict[str, Any]) -> None:
     console = Console(highlight=False)
     for line in _head(summary):
         console.print(Text(line), soft_wrap=True)
-    _list(console, "Would have been paused", [_incident(one) for one in summary["incidents"]])
+    paused = [one for one in summary["incidents"] if one["paused_at"]]
+    _list(console, "Would have been paused", [_paused(one) for one in paused])
+    suspects = [one for one in summary["incidents"] if not one["paused_at"]]
+    suspects.sort(key=lambda one: -float(one["suspicion"]))
+    _list(console, "Under suspicion, not paused", [_suspect(one) for one in suspects])
     by_limit = [one for one in summary["limited"] if not one["shadow"]]
     _list(console, "Would have been refused by a limit", [one["text"] for one in by_limit])
     shadow = [one for one in summary["limited"] if one["shadow"]]
@@ -124,28 +139,42 @@ def _print(summary: dict[str, Any]) -> None:
         console.print(Text(f"\nwarning: {problem}", style="yellow"), soft_wrap=True)
 
 
+def _nothing(summary: dict[str, Any]) -> str:
+    lines, foreign = f"{summary['lines']:,}", f"{summary['lines_foreign']:,}"
+    return f"no message of any sender in {lines} lines; {foreign} of other programs{_unknown(summary)}"
+
+
+def _unknown(summary: dict[str, Any]) -> str:
+    told = ", ".join(f"{daemon} {n:,}" for daemon, n in summary["lines_unknown"].items())
+    return f"; not understood: {told}" if told else ""
+
+
 def _head(summary: dict[str, Any]) -> list[str]:
-    unknown = sum(summary["lines_unknown"].values())
-    lines = [
-        f"{summary['from']} to {summary['to']}: {summary['lines']:,} lines, {unknown:,} not understood, "
-        f"in {summary['seconds']:.1f} s",
+    delayed = summary["recipients_delayed"]
+    later = f", {delayed:,} later than they did" if delayed else ""
+    return [
+        f"{summary['from']} to {summary['to']}: {summary['lines']:,} lines in {summary['seconds']:.1f} s"
+        f"{_unknown(summary)}",
         f"{summary['messages']:,} messages of {summary['senders']:,} senders to {summary['recipients']:,} "
-        f"recipients; {summary['recipients_refused']:,} of these would not have passed",
+        f"recipients; {summary['recipients_refused']:,} of these would not have passed{later}",
     ]
-    if unknown:
-        told = ", ".join(f"{daemon} {n:,}" for daemon, n in summary["lines_unknown"].items())
-        lines.append(f"not understood: {told}")
-    return lines
 
 
-def _incident(one: dict[str, Any]) -> str:
-    end = f" until {one['released_at']}" if one["released_at"] else ""
-    why = "; ".join(reason["text"] for reason in one["reasons"])
+def _paused(one: dict[str, Any]) -> str:
+    end = f"until {one['released_at']}" if one["released_at"] else "to the end of the log"
     return (
-        f"{one['sender']} from {one['paused_at']}{end}: {why}. "
-        f"{one['recipients_before_pause']:,} recipients had got out within the day before, "
-        f"{one['recipients_after_pause']:,} would have been stopped."
+        f"{one['sender']} from {one['paused_at']} {end}: {_why(one)}. "
+        f"Out within the day before: {one['recipients_before_pause']:,} recipients; stopped by the pause: "
+        f"{one['recipients_after_pause']:,}."
     )
+
+
+def _suspect(one: dict[str, Any]) -> str:
+    return f"{one['sender']} from {one['opened_at']}: {_why(one)}."
+
+
+def _why(one: dict[str, Any]) -> str:
+    return "; ".join(reason["text"] for reason in one["reasons"])
 
 
 def _list(console: Any, title: str, rows: list[str]) -> None:

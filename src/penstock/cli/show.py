@@ -24,8 +24,9 @@ _WEEK = {
     "bounced": "bounced",
     "complaints": "complaints",
     "logins": "logins",
-    "failed logins": "login_failures",
+    "failed": "login_failures",
 }
+_ALWAYS = ("recipients", "delivered", "deferred", "bounced")
 
 
 @click.command()
@@ -81,18 +82,23 @@ def _counts(counts: dict[str, dict[str, int]]) -> Any:
 
 
 def _week(week: list[dict[str, Any]]) -> Any:
-    """What became of the mail, day by day; the newest first."""
+    """What became of the mail, the newest day first; days and columns without anything are left out."""
     from rich.table import Table
+    from rich.text import Text
 
+    days = [day for day in reversed(week) if day["classes"] or any(day[key] for key in _WEEK.values())]
+    if not days:
+        return Text("nothing in the last 7 days")
+    shown = {name: key for name, key in _WEEK.items() if key in _ALWAYS or any(day[key] for day in days)}
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("day (UTC)")
-    for name in _WEEK:
-        table.add_column(name, justify="right")
+    table.add_column("day (UTC)", no_wrap=True)
+    for name in shown:
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("came back as")
-    for day in reversed(week):
+    for day in days:
         classes = sorted(day["classes"].items(), key=lambda pair: -pair[1])
         what = ", ".join(f"{name} {n}" for name, n in classes)
-        table.add_row(day["day"], *(str(day[key] or "") for key in _WEEK.values()), what)
+        table.add_row(day["day"], *(str(day[key] or "") for key in shown.values()), what)
     return table
 
 

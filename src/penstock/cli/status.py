@@ -56,7 +56,8 @@ def _log(found: dict[str, Any]) -> list[str]:
         f"{_COUNTED[found['counted']]}",
     ]
     return lines + [
-        f"  {daemon}: {n:,} lines not understood, such as: {found['samples'].get(daemon, '')}"
+        f"  {daemon}: {n:,} {'line' if n == 1 else 'lines'} not understood, for example: "
+        f"{found['samples'].get(daemon, '')}"
         for daemon, n in found["unknown"].items()
     ]
 

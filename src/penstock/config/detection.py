@@ -12,8 +12,13 @@ from penstock.core.evidence import ORDINARY, Detection, Usual
 def _whole(value: object, spot: Spot) -> int:
     found = number(value)
     if found != int(found) or not 1 <= found <= 10_000_000:
-        raise BadValue(f"{shown(value)}: a whole number from 1 to 10000000")
+        raise BadValue(f"{shown(value)}: must be a whole number from 1 to 10000000")
     return int(found)
+
+
+def _risk(most: float) -> Kind[float]:
+    """A number above zero, by so much that its logarithm says something."""
+    return between(1e-7, most, f"a number above 0.0000001, up to {most:g}")
 
 
 WHOLE = Kind("a whole number from 1", _whole, 1)
@@ -24,13 +29,13 @@ DETECTION_MODE = Key(
 )
 FALSE_PAUSES = Key(
     "false_pauses",
-    between(0, 1000, "a number above 0, up to 1000"),
+    _risk(1000),
     "How many honest senders in 10,000 sender-days may be paused.",
 )
-MISSED = Key("missed", between(0, 1, "a number above 0, up to 1"), "The share of compromises that may slip.")
+MISSED = Key("missed", _risk(0.5), "The share of compromises that may slip.")
 COMPROMISED = Key(
     "compromised",
-    between(0, 1000, "a number above 0, up to 1000"),
+    _risk(1000),
     "How many of 10,000 sender-days see a sender compromised: the prior.",
 )
 CANARIES = Key(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from penstock.core.decision import Refusal
+from penstock.core.habit import Habit
 from penstock.core.ledger import Counter, Ledger
 from penstock.core.limits import FLOW, OUTCOMES, UNLIMITED, Limit, Unit
 from penstock.core.policy import Entry, Override, Policy, Profile, Step, merged_limits, step_factor
@@ -14,6 +15,18 @@ PLAN_LASTS = 600
 """Seconds after which a sender's limits are worked out again (age, directory, history)."""
 
 DAY = 86400.0
+
+UNNOTICED = 3
+"""Novel recipients of a sender before the signals look for the first time."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """What the signals remember of one sender between two looks. ``network``: the newest that is new to
+    it."""
+
+    habit: Habit
+    network: str = ""
 
 
 class Sender:
@@ -25,6 +38,8 @@ class Sender:
     then the refusal ``blocked`` repeats without a look; ``halted`` is the refusal of a sender that is
     paused or locked. ``first_seen``: seconds since the epoch.
     ``log_id``/``log_segment``: this sender's number in that segment of the count log (-1: in none).
+    ``novel_left``: novel recipients until the signals look again; ``watch``: what they remember, None for
+    most.
     """
 
     __slots__ = (
@@ -40,6 +55,7 @@ class Sender:
         "limits",
         "log_id",
         "log_segment",
+        "novel_left",
         "override",
         "parent",
         "profile",
@@ -51,6 +67,7 @@ class Sender:
         "spare_refused",
         "standing",
         "ticket",
+        "watch",
     )
 
     def __init__(self, key: str, profile: Profile, first_seen: int, ledger: Ledger) -> None:
@@ -77,6 +94,8 @@ class Sender:
         self.refusals: dict[str, Refusal] | None = None
         self.log_id = 0
         self.log_segment = -1
+        self.novel_left = UNNOTICED
+        self.watch: Watch | None = None
 
     @property
     def kind(self) -> str:

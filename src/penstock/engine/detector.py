@@ -16,9 +16,9 @@ from penstock.core.acquaintance import Acquaintance
 from penstock.core.events import Attempt
 from penstock.core.evidence import Detection, Finding, Usual, suspicion
 from penstock.core.freemail import FREEMAIL
-from penstock.core.habit import LASTS, Habit, habit_of
+from penstock.core.habit import LASTS, habit_of
 from penstock.core.ledger import Counter, Ledger
-from penstock.core.sender import Sender
+from penstock.core.sender import Sender, Watch
 from penstock.core.standing import State, change
 from penstock.engine.book import Book
 from penstock.engine.roster import Roster
@@ -64,15 +64,6 @@ class Case:
         return "; ".join([finding.text for finding in self.findings if finding.weight > 0][:4])
 
 
-@dataclass(slots=True)
-class Watch:
-    """What is remembered of one sender between two looks. ``next``: novel recipients until the next one."""
-
-    habit: Habit
-    next: int = 0
-    network: str = ""
-
-
 class Detector:
     """The signals of one node at work. ``on_case`` hears of every case that is opened or has changed."""
 
@@ -84,7 +75,6 @@ class Detector:
         self.acquaintance = acquaintance
         self._roster = roster
         self._book = book
-        self._watches: dict[str, Watch] = {}
         self._networks: dict[str, tuple[int, set[str]]] = {}
         self._tainted: dict[str, float] = {}
         self._node = Ledger()
@@ -108,8 +98,8 @@ class Detector:
         if not wide or not self._is_new("n", sender.key, wide, second):
             return
         self._book.count(sender, int(Counter.NETWORKS), second, 1)
-        watch = self._watch(sender, second)
-        watch.network, watch.next = narrow, 0
+        self._watch(sender, second).network = narrow
+        sender.novel_left = 0
         day, accounts = self._networks.get(narrow, (0, set()))
         if day != second // DAY:
             accounts = set()
@@ -147,10 +137,9 @@ class Detector:
         if case is not None and case.slowed and enforced and self._full(case, at):
             return case
         self._count_novel(sender, address, second)
-        watch = self._watch(sender, second)
-        watch.next -= 1
-        if watch.next < 0 or case is not None:
-            case = self._look(sender, watch, at)
+        sender.novel_left -= 1
+        if sender.novel_left < 0 or case is not None:
+            case = self._look(sender, at)
         if case is not None and enforced:
             if sender.standing.stopped:
                 return case
@@ -186,7 +175,7 @@ class Detector:
             known.meet(known.digest("r", sender.key, address))
             known.meet(known.digest("r", "", address))
         elif case.under_way.pop(address, None) is not None:
-            self._look(sender, self._watch(sender, int(at)), at)
+            self._look(sender, at)
 
     def dead(self, sender: Sender, recipient: str, at: float) -> None:
         """An address does not exist."""
@@ -207,20 +196,20 @@ class Detector:
 
     def complained(self, sender: Sender, at: float) -> None:
         """A recipient complains."""
-        self._look(sender, self._watch(sender, int(at)), at)
+        self._look(sender, at)
 
     def _landed_badly(self, sender: Sender, address: str, at: float) -> None:
         case = self.cases.get(sender.key)
         if case is not None:
             case.under_way.pop(address, None)
-        self._look(sender, self._watch(sender, int(at)), at)
+        self._look(sender, at)
 
     # --- looking ----------------------------------------------------------------------------
 
     def _watch(self, sender: Sender, second: int) -> Watch:
-        watch = self._watches.get(sender.key)
+        watch = sender.watch
         if watch is None:
-            watch = self._watches[sender.key] = Watch(habit_of(sender.ledger, sender.first_seen, second))
+            watch = sender.watch = Watch(habit_of(sender.ledger, sender.first_seen, second))
         elif second - watch.habit.at >= LASTS:
             watch.habit = habit_of(sender.ledger, sender.first_seen, second)
         return watch
@@ -267,13 +256,13 @@ class Detector:
         findings.sort(key=lambda finding: -abs(finding.weight))
         return suspicion(self._rules.prior, findings), tuple(findings)
 
-    def _look(self, sender: Sender, watch: Watch, at: float) -> Case | None:
+    def _look(self, sender: Sender, at: float) -> Case | None:
         """Look at the evidence, and act on it; the case, if there is one now."""
         rules = self._rules
         if self.mode == "off":
             return None
         found, findings = self.weigh(sender, at)
-        watch.next = int(STRIDE * sender.ledger.total(Counter.NOVEL, int(at), DAY))
+        sender.novel_left = int(STRIDE * sender.ledger.total(Counter.NOVEL, int(at), DAY))
         case = self.cases.get(sender.key)
         if case is None:
             if found < rules.slow_at:
@@ -287,7 +276,7 @@ class Detector:
             del self.cases[sender.key]
             return None
         if found >= rules.pause_at and not sender.standing.stopped:
-            self._pause(case, sender, watch, at)
+            self._pause(case, sender, at)
         self.on_case(case, sender)
         return case
 
@@ -297,10 +286,10 @@ class Detector:
         case = self.cases[sender.key] = Case(sender.key, at, 0.0, (), at)
         return case
 
-    def _pause(self, case: Case, sender: Sender, watch: Watch, at: float) -> None:
+    def _pause(self, case: Case, sender: Sender, at: float) -> None:
         rules = self._rules
-        if watch.network:
-            self._tainted[watch.network] = at
+        if sender.watch is not None and sender.watch.network:
+            self._tainted[sender.watch.network] = at
             if len(self._tainted) > MOST_NETWORKS:
                 del self._tainted[next(iter(self._tainted))]
         if self.mode != "enforce":

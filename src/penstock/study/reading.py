@@ -11,9 +11,10 @@ import heapq
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from itertools import chain
 from typing import Final
 
 from penstock.core.events import Event
@@ -50,21 +51,18 @@ class Reading:
 
     def events(self, join: Join) -> Iterator[Event]:
         """What became of the mail, oldest first."""
-        feed = join.feed
-        for fact in self.facts():
-            events = feed(fact)
-            if events:
-                yield from events
+        for facts in self.facts():
+            yield from join.feed_facts(facts)
         yield from join.settle(self.last_at + _SETTLED)
 
-    def facts(self) -> Iterator[Fact]:
-        """What the lines say, oldest first as far as each log is in order."""
+    def facts(self) -> Iterator[Iterable[Fact]]:
+        """What the lines say, some thousands at a time, oldest first as far as each log is in order."""
         streams = [self._stream(log) for log in self.sources.logs]
         if len(streams) == 1:
             return streams[0][1]
-        return merged(streams)
+        return iter((merged([(begins, chain.from_iterable(facts)) for begins, facts in streams]),))
 
-    def _stream(self, log: Log) -> tuple[float, Iterator[Fact]]:
+    def _stream(self, log: Log) -> tuple[float, Iterator[list[Fact]]]:
         """When the log begins (-inf: not known), and its facts."""
         heads = [lines_of(first_bytes(one.path))[:_LOOK] for one in log.members if one.path and one.size]
         year = self.year or self._year_of(log, heads)
@@ -82,22 +80,15 @@ class Reading:
         stamps += _classic_stamp(lines_of(last_bytes(live.path))[:-_LOOK:-1])
         return starting_year(stamps, self.zone, self.now)
 
-    def _facts(self, log: Log, reader: Reader) -> Iterator[Fact]:
-        feed = reader.feed
+    def _facts(self, log: Log, reader: Reader) -> Iterator[list[Fact]]:
         for lines in self.sources.batches(log):
             self.lines += len(lines)
-            oldest = newest = None
-            for line in lines:
-                fact = feed(line)
-                if fact is not None:
-                    newest = fact
-                    if oldest is None:
-                        oldest = fact
-                    yield fact
-            for fact in (oldest, newest):
-                if fact is not None and 0 < fact.at < LATEST:
+            facts = reader.feed_lines(lines)
+            for fact in (*facts[:1], *facts[-1:]):
+                if 0 < fact.at < LATEST:
                     self.first_at = min(self.first_at, fact.at)
                     self.last_at = max(self.last_at, fact.at)
+            yield facts
 
     @property
     def understood(self) -> int:

@@ -18,13 +18,14 @@ from penstock.study.html import (
     page,
     prose,
     table,
+    tag,
 )
 
 MOST_ROWS: Final = 200
 
 _CANNOT: Final = (
-    "A replay cannot know what people would have done: a client that is told to wait tries again, here it "
-    "does not. Bounces of mail that would not have passed are left out."
+    "A replay cannot know what people would have done: a client that a limit refuses tries again in truth, "
+    "here it does not. Bounces of mail that would not have passed are left out. Times are UTC."
 )
 
 
@@ -32,7 +33,7 @@ def replay_page(summary: dict[str, Any], policy: str) -> str:
     """The whole document, from the summary that ``--json`` prints. ``policy``: which one was tried."""
     title = f"{_day(summary['from'])} – {_day(summary['to'])}"
     lead = f"What the policy {policy} would have done to the mail of this time."
-    sections = [_incidents(summary), _limited(summary), _shadow(summary)]
+    sections = [_paused(summary), *_suspected(summary), _limited(summary), _shadow(summary)]
     made_by = f"Made by penstock replay {__version__}. This file stands alone and loads nothing."
     return page("Penstock · replay of a policy", title, lead, _top(summary), sections, made_by)
 
@@ -41,48 +42,76 @@ def _day(moment: str | None) -> str:
     return (moment or "?")[:10]
 
 
+def _time(moment: str) -> str:
+    """``2026-01-05T00:00:00Z`` as people read it."""
+    return moment[:16].replace("T", " ")
+
+
+def _since(moment: str, until: str) -> Html:
+    """A day that stays on one line, the time below it, and until when."""
+    day = tag("span", _day(moment), style="white-space:nowrap")
+    return cell(day, f"{moment[11:16]}, {until}")
+
+
 def _top(summary: dict[str, Any]) -> Html:
     refused, recipients = summary["recipients_refused"], summary["recipients"]
     unknown = sum(summary["lines_unknown"].values())
+    stopped = {one["sender"] for one in summary["incidents"] if one["paused_at"]}
+    delayed = summary["recipients_delayed"]
     found = [
         Figure("Messages", f"{summary['messages']:,}", f"of {summary['senders']:,} senders"),
-        Figure("Recipients", f"{recipients:,}"),
+        Figure("Recipients", f"{recipients:,}", f"{delayed:,} of them later" if delayed else ""),
         Figure("Would not have passed", f"{refused:,}", f"{refused / max(recipients, 1):.2%} of recipients"),
-        Figure(
-            "Would have been paused", f"{len({one['sender'] for one in summary['incidents']}):,}", "senders"
-        ),
+        Figure("Would have been paused", f"{len(stopped):,}", "sender" if len(stopped) == 1 else "senders"),
         Figure("Lines", f"{summary['lines']:,}", f"{unknown:,} not understood"),
     ]
     warnings = (note(problem, warning=True) for problem in summary["problems"])
     return join((figures(found), note(_CANNOT), *warnings))
 
 
-def _incidents(summary: dict[str, Any]) -> Section:
-    rows = summary["incidents"]
+def _paused(summary: dict[str, Any]) -> Section:
+    rows = [one for one in summary["incidents"] if one["paused_at"]]
     if not rows:
         return Section("Paused", prose("Nobody would have been paused."))
     columns = [
         Column("Sender", number=False),
         Column("Paused", number=False),
-        Column("Got out before"),
+        Column("Out"),
         Column("Stopped"),
     ]
-    body = table(
-        _caption("Senders that the policy pauses", len(rows)), columns, map(_incident, rows[:MOST_ROWS])
-    )
-    words = "Got out before: recipients within the day before the pause. Times are UTC."
+    body = table(_caption("In the order of time", len(rows)), columns, map(_pause, rows[:MOST_ROWS]))
+    words = "Out: recipients within the day before the pause. Stopped: recipients during the pause."
     return Section("Paused", join((body, note(words))))
 
 
-def _incident(one: dict[str, Any]) -> list[object]:
-    why = "; ".join(reason["text"] for reason in one["reasons"])
-    until = f"until {one['released_at']}" if one["released_at"] else "to the end"
+def _pause(one: dict[str, Any]) -> list[object]:
+    until = f"until {_time(one['released_at'])}" if one["released_at"] else "to the end of the log"
     return [
-        cell(name(one["sender"]), why),
-        cell(one["paused_at"], until),
+        cell(name(one["sender"]), _why(one)),
+        _since(one["paused_at"], until),
         f"{one['recipients_before_pause']:,}",
         f"{one['recipients_after_pause']:,}",
     ]
+
+
+def _suspected(summary: dict[str, Any]) -> list[Section]:
+    """Who came under suspicion, and was not paused in the end."""
+    rows = [one for one in summary["incidents"] if not one["paused_at"]]
+    if not rows:
+        return []
+    rows.sort(key=lambda one: -float(one["suspicion"]))
+    columns = [Column("Sender", number=False), Column("Since", number=False)]
+    body = table(_caption("Most suspicious first", len(rows)), columns, map(_suspect, rows[:MOST_ROWS]))
+    words = "Some of their mail may have been delayed; see the decisions that --decisions writes."
+    return [Section("Under suspicion, not paused", join((body, note(words))))]
+
+
+def _suspect(one: dict[str, Any]) -> list[object]:
+    return [cell(name(one["sender"]), _why(one)), _since(one["opened_at"], "UTC")]
+
+
+def _why(one: dict[str, Any]) -> str:
+    return "; ".join(reason["text"] for reason in one["reasons"])
 
 
 def _limited(summary: dict[str, Any]) -> Section:
@@ -112,7 +141,7 @@ def _stretch(one: dict[str, Any]) -> list[object]:
     return [
         name(one["sender"]),
         one["limit"],
-        cell(one["from"], f"to {one['to']}"),
+        _since(one["from"], f"to {_time(one['to'])}"),
         f"{one['recipients_refused']:,}",
     ]
 

@@ -24,6 +24,7 @@ def summary_of(reading: Reading, done: Replay, problems: Sequence[str], seconds:
         "messages": tally.messages,
         "recipients": tally.recipients,
         "recipients_refused": tally.refused,
+        "recipients_delayed": tally.delayed,
         "senders": len(tally.senders),
         "seconds": round(seconds, 3),
         "incidents": [incident.as_json() for incident in done.incidents],

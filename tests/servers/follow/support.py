@@ -8,6 +8,7 @@ import gzip
 import json
 import lzma
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -154,6 +155,7 @@ class Log:
         self._dated = dated
         self._turns = 0
         self._fd = -1
+        self._at = 0
         self.open()
 
     def open(self) -> None:
@@ -182,7 +184,10 @@ class Log:
         self.lines.append(line)
 
     def raw(self, data: bytes) -> None:
+        """Some bytes, at a time of their own: the kernel's clock stands still for milliseconds."""
         assert os.write(self._fd, data) == len(data)
+        self._at = max(self._at + 1, time.time_ns())
+        os.utime(self._fd, ns=(self._at, self._at))
 
     def rotated(self) -> list[Path]:
         """Rotated files, oldest first."""

@@ -156,6 +156,47 @@ def test_other_programs_have_their_rows(heard: list[tuple[float, str, str]], rea
     assert [text for _, _, text in heard] == ["imap-login: Login: user=<al>", "auth: x", "imap: y"]
 
 
+def test_an_entry_of_exims_own_file_may_go_on_over_several_lines(reader: Reader) -> None:
+    reader.feed("  before any entry")
+    reader.feed("2026-01-27 06:36:56 1abcde-000001-01 Completed")
+    reader.feed("  X-Header: of a refused message")
+    reader.feed("\tand its fold")
+    assert (reader.understood, reader.ignored, reader.unknown) == (1, 2, {NO_STAMP: 1})
+
+
+def test_dovecots_own_file_names_no_host(heard: list[tuple[float, str, str]], reader: Reader) -> None:
+    told = [
+        "pop3-login: Info: Login: user=<al@example.com>, method=PLAIN, rip=192.0.2.7",
+        "imap(al@example.com)<23303><44zQzN25SOFEt9oI>: Info: Logged out",
+        "lmtp(17, al@example.com): Info: saved mail to INBOX",
+        "master: Warning: Killed with signal 15",
+        "imap(" + "x" * 400 + "): Info: Logged out",
+    ]
+    for text in told:
+        reader.feed(f"Jan 27 06:36:56 {text}")
+    assert heard == [(T0, "here/dovecot", text) for text in told]
+    reader.feed(f"Jan 27 06:36:56 master postfix/qmgr[812]: {GONE}")
+    reader.feed("Jan 27 06:36:56 someprogram: without a host")
+    assert (len(heard), reader.understood, reader.unknown) == (5, 6, {NO_PROGRAM: 1})
+
+
+def test_lines_of_several_hosts_and_kinds_of_stamps_in_one_go(reader: Reader) -> None:
+    fed = [
+        f"Jan 27 06:36:56 mail postfix/qmgr[812]: {GONE}",
+        f"mail postfix/qmgr[812]: {GONE}",
+        f"Jan 27 06:36:57 mail postfix/qmgr[812]: {GONE}",
+        f"2026-01-27T06:36:58.500000+00:00 mail postfix/qmgr[812]: {GONE}",
+        f"2026-01-27T06:36:58.750000+00:00 mail postfix/qmgr[812]: {GONE}",
+        "Jan 27 06:36:59 mail sshd[1]: x",
+        "Jan 27 06:36:59 mail sshd[1]: x",
+        f"Jan 27 06:36:59 other postfix-out/qmgr[812]: {GONE}",
+    ]
+    facts = reader.feed_lines(fed[:4]) + reader.feed_lines(fed[4:])
+    assert [fact.at - T0 for fact in facts] == [0, 1, 2.5, 2.75, 3]
+    assert facts[-1] == Removed(T0 + 3, "other/postfix-out", "4F5C64474F")
+    assert (reader.understood, reader.foreign, reader.unknown) == (5, 2, {NO_STAMP: 1})
+
+
 HOSTILE = [
     "<" * 5000,
     "<22>" * 2000,

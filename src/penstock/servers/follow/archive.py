@@ -208,9 +208,18 @@ def located(marks: Sequence[Mark], files: Sequence[Found]) -> dict[int, Mark]:
     for mark in marks:
         like = [i for i, one in enumerate(files) if i not in found and mark.is_head_of(one.head)]
         same = [i for i in like if _is_inode_of(mark, files[i])]
-        if same or (like and mark.head):
-            found[(same or like)[-1]] = mark
+        if same:
+            found[same[-1]] = mark
+        elif like and mark.head:
+            found[_likeliest(mark, like, files)] = mark
     return found
+
+
+def _likeliest(mark: Mark, like: list[int], files: Sequence[Found]) -> int:
+    """Of several files with the same head the last; but of one from which no whole line was read the head
+    says little, so it is the first that has changed since."""
+    changed = [i for i in like if files[i].candidate.mtime >= mark.mtime]
+    return changed[0] if changed and not mark.offset else like[-1]
 
 
 def _is_inode_of(mark: Mark, one: Found) -> bool:

@@ -130,7 +130,7 @@ class Tail:
             self.mtime = before
             raise Truncated
         start = self._start
-        changed = self.size != self.read_to or self.size < len(start)
+        changed = self.mtime > before or self.size != self.read_to or self.size < len(start)
         if changed and self._data.fetch(0, len(start)) != start:
             raise Truncated
         if self.size < self.read_to or self.size < self.silent < ALL:

@@ -68,6 +68,7 @@ REFUSALS = frozenset({"reject", "milter-reject"}) | DROPS
 HOLDS = frozenset({"hold", "milter-hold"})
 
 _SRS = re.compile(r"SRS[01][=+-]", re.IGNORECASE)
+_new = tuple.__new__  # what the constructors of the events call
 _NO_DIGITS = {ord(digit): None for digit in "0123456789"}
 
 
@@ -80,7 +81,7 @@ class Join:
 
     def __init__(self, most: int = 1_000_000, keep: float = 6 * 86400) -> None:
         self._memory = Memory(most, keep)
-        self._words: dict[str, str] = {}
+        self._word = _Words()
 
     def __len__(self) -> int:
         return self._memory.open
@@ -96,6 +97,15 @@ class Join:
     def feed(self, fact: Fact) -> Sequence[Event]:
         """The events that this fact completes: usually none or one. It never raises."""
         return _HANDLERS[type(fact)](self, fact)
+
+    def feed_facts(self, facts: Iterable[Fact]) -> Iterator[Event]:
+        """The same for many. Each event comes before the next fact is read, because that one may change its
+        message."""
+        handlers = _HANDLERS
+        for fact in facts:
+            events = handlers[type(fact)](self, fact)
+            if events:
+                yield from events
 
     def settle(self, at: float) -> Sequence[Event]:
         """What waits for a line that has not come by ``at``. At the end of a log: ``GRACE`` seconds after its
@@ -130,13 +140,6 @@ class Join:
         self._memory.orphans += 1
         return m
 
-    def _word(self, text: str) -> str:
-        """One object for equal texts: names and addresses recur."""
-        words = self._words
-        if len(words) > MOST_WORDS:
-            words.clear()
-        return words.setdefault(text, text)
-
     # Starts
 
     def _client(self, fact: Client) -> Sequence[Event]:
@@ -144,42 +147,42 @@ class Join:
         m = self._memory.begin(at, scope, queue_id)
         if m is None:
             return NONE
-        m.client_address = self._word(address)
+        m.client_address = self._word[address]
         if original:
             parent = self._memory.find(scope, original)
             if parent is not None:
                 join_filter.link(m, parent)
         elif login:
-            m.kind, m.name = "login", self._word(login)
+            m.kind, m.name = "login", self._word[login]
         elif address:
             m.kind, m.name = "ip", m.client_address
-        return (LoggedIn(at, login, address, "smtp", True),) if login else NONE
+        return (_new(LoggedIn, (at, login, address, "smtp", True)),) if login else NONE
 
     def _picked_up(self, fact: PickedUp) -> Sequence[Event]:
         m = self._memory.begin(fact.at, fact.scope, fact.queue_id)
         if m is not None:
-            m.kind, m.name = "uid", self._word(str(fact.uid))
+            m.kind, m.name = "uid", self._word[str(fact.uid)]
         return NONE
 
     def _arrived(self, fact: Arrived) -> Sequence[Event]:
         m = self._memory.begin(fact.at, fact.scope, fact.queue_id)
         if m is None:
             return NONE
-        m.client_address = self._word(fact.client_address)
+        m.client_address = self._word[fact.client_address]
         m.message_id = fact.message_id[:MOST_TEXT]
         if fact.parent:
             return self._queue(m, fact)
         if fact.login:
-            m.kind, m.name = "login", self._word(fact.login)
+            m.kind, m.name = "login", self._word[fact.login]
         elif fact.user:
-            m.kind, m.name = "uid", self._word(fact.user)
+            m.kind, m.name = "uid", self._word[fact.user]
         elif fact.client_address:
             m.kind, m.name = "ip", m.client_address
         return self._queue(m, fact)
 
     def _named(self, fact: Named) -> Sequence[Event]:
         """Without a start: the MTA's own message, a notice or a forward."""
-        m = self._memory.get(fact.scope, fact.queue_id)
+        m = self._memory.tables[fact.scope].get(fact.queue_id)
         if m is None:
             if self._memory.has_gone(fact.at, fact.scope, fact.queue_id):
                 return NONE
@@ -197,7 +200,7 @@ class Join:
     # Acceptance
 
     def _queued(self, fact: Queued) -> Sequence[Event]:
-        m = self._memory.get(fact.scope, fact.queue_id)
+        m = self._memory.tables[fact.scope].get(fact.queue_id)
         if m is None:
             m = self._orphan(fact)
             if m is not None:
@@ -210,7 +213,7 @@ class Join:
         return self._queue(m, fact)
 
     def _envelope(self, m: Open, fact: Queued | Arrived) -> None:
-        m.envelope_from = self._word(fact.envelope_from[:MOST_TEXT])
+        m.envelope_from = self._word[fact.envelope_from[:MOST_TEXT]]
         m.recipients = fact.recipients
         m.size = fact.size
         m.left = fact.recipients or join_filter.UNTOLD
@@ -218,17 +221,18 @@ class Join:
     def _queue(self, m: Open, fact: Queued | Arrived) -> Sequence[Event]:
         """The message is whole: to be accepted, unless it was under another id."""
         self._envelope(m, fact)
-        due = self.settle(fact.at)
-        top = m.top()
-        if top is not m:
-            m.stage = KNOWN
+        due = self.settle(fact.at) if self._memory.held else NONE
+        top = m
+        if m.root is not None:
+            top, m.stage = m.top(), KNOWN
             if top.stage >= WAITING:
                 return due
             self._envelope(top, fact)  # held until it was queued under its second id
         elif join_filter.is_reinjected(self._memory, m):
             m.stage = KNOWN
             return due
-        return [*due, *self._accept(top, fact.at)]
+        accepted = self._accept(top, fact.at)
+        return [*due, *accepted] if due else accepted
 
     def _accept(self, m: Open, at: float) -> Sequence[Event]:
         may_be_filter = m.kind == "ip"
@@ -248,12 +252,12 @@ class Join:
         if m.stage == KNOWN:
             return NONE
         m.stage = KNOWN
-        return (Accepted(at, m),)
+        return (_new(Accepted, (at, m)),)
 
     # Outcomes
 
     def _outcome(self, fact: Outcome) -> Sequence[Event]:
-        m = self._memory.get(fact.scope, fact.queue_id) or self._orphan(fact)
+        m = self._memory.tables[fact.scope].get(fact.queue_id) or self._orphan(fact)
         if m is None:
             return NONE
         m.seen = fact.at
@@ -265,24 +269,27 @@ class Join:
             if m.recall(_whom(fact)):
                 m.note(_whom(fact), ENDED)
             return self._announce(m.top(), fact.at)
-        if not _ends(m, fact):
-            return NONE
-        top = m.top()
-        return (*self._announce(top, fact.at), Delivered(fact.at, top, fact.recipient, fact.relay))
+        delivered = _new(Delivered, (fact.at, m, fact.recipient, fact.relay))
+        return self._ended(m, fact, delivered)
 
     def _bounced(self, m: Open, fact: Outcome) -> Sequence[Event]:
-        if not _ends(m, fact):
+        bounced = Bounced(fact.at, m, fact.recipient, fact.relay, fact.dsn, fact.reply)
+        return self._ended(m, fact, bounced)
+
+    def _ended(self, m: Open, fact: Outcome, event: Delivered | Bounced) -> Sequence[Event]:
+        if not m.end(_whom(fact) if fact.original else fact.recipient):
             return NONE
-        top = m.top()
-        bounced = Bounced(fact.at, top, fact.recipient, fact.relay, fact.dsn, fact.reply)
-        return (*self._announce(top, fact.at), bounced)
+        if m.root is not None:
+            m = m.top()
+            event = event._replace(message=m)
+        return (event,) if m.stage == KNOWN else (*self._announce(m, fact.at), event)
 
     def _deferred(self, m: Open, fact: Outcome) -> Sequence[Event]:
         who = _whom(fact)
         before = m.recall(who)
         if before == ENDED:
             return NONE
-        now = (self._word(fact.relay), fact.dsn, fact.reply[:MOST_TEXT])
+        now = (self._word[fact.relay], fact.dsn, fact.reply[:MOST_TEXT])
         if not m.note(who, now):
             return NONE
         if before is not None and _is_alike(before[2], now[2]):
@@ -293,7 +300,7 @@ class Join:
         return (*self._announce(top, fact.at), deferred)
 
     def _expired(self, fact: Expired) -> Sequence[Event]:
-        m = self._memory.get(fact.scope, fact.queue_id)
+        m = self._memory.tables[fact.scope].get(fact.queue_id)
         if m is None:
             return NONE
         m.seen = fact.at
@@ -304,7 +311,7 @@ class Join:
         return [Bounced(fact.at, top, who.partition("\0")[0], *end) for who, end in waiting]
 
     def _removed(self, fact: Removed) -> Sequence[Event]:
-        m = self._memory.get(fact.scope, fact.queue_id)
+        m = self._memory.tables[fact.scope].get(fact.queue_id)
         if m is None:
             return NONE
         self._memory.close(m, fact.at)
@@ -313,7 +320,7 @@ class Join:
     # Refusals
 
     def _refused(self, fact: Refused) -> Sequence[Event]:
-        m = self._memory.get(fact.scope, fact.queue_id) if fact.queue_id else None
+        m = self._memory.tables[fact.scope].get(fact.queue_id) if fact.queue_id else None
         if fact.action in HOLDS and m is not None and m.stage == FRESH:
             m.stage = PARKED
         if fact.action not in REFUSALS:
@@ -364,13 +371,14 @@ def _is_alike(reply: str, other: str) -> bool:
     return reply == other or reply.translate(_NO_DIGITS) == other.translate(_NO_DIGITS)
 
 
-def _ends(m: Open, fact: Outcome) -> bool:
-    """Whether the recipient's end is news: not the same line again."""
-    who = _whom(fact)
-    if m.recall(who) == ENDED:
-        return False
-    m.note(who, ENDED)
-    return True
+class _Words(dict[str, str]):
+    """One object for equal texts: names and addresses recur."""
+
+    def __missing__(self, text: str) -> str:
+        if len(self) >= MOST_WORDS:
+            self.clear()
+        self[text] = text
+        return text
 
 
 _OUTCOMES: dict[str, Callable[[Join, Open, Outcome], Sequence[Event]]] = {

@@ -62,7 +62,8 @@ def is_reinjected(memory: Memory, m: Open) -> bool:
 
 def is_handed_over(memory: Memory, m: Open, fact: Outcome) -> bool:
     """Whether this delivery only went to a filter, or to another instance of the same host."""
-    named = _QUEUED_AS.search(fact.reply)
+    reply = fact.reply
+    named = _QUEUED_AS.search(reply) if "queued as " in reply or "OK id=" in reply else None
     other = memory.find(m.scope, named[1]) if named else None
     if other is not None and other is not m and _is_of(fact.relay, other):
         if other.root is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Iterator
+from typing import Final
 
 from penstock.core.events import Message
 
@@ -76,6 +77,16 @@ class Open(Message):
             ends[recipient] = end
         return True
 
+    def end(self, recipient: str) -> bool:
+        """False when the recipient's end was noted before."""
+        if self.ends is None:
+            self.ends = (recipient, ENDED)
+            return True
+        if self.recall(recipient) == ENDED:
+            return False
+        self.note(recipient, ENDED)
+        return True
+
     def each(self) -> Iterator[tuple[str, Strings]]:
         if self.ends is None:
             return iter(())
@@ -85,6 +96,17 @@ class Open(Message):
 Table = OrderedDict[str, Open]
 """One queue: queue id → message, the one that has aged longest first. Ordered, because the front of a
 plain dict gets slow when entries are deleted there."""
+
+
+class Tables(dict[str, Table]):
+    """The queues by scope. One that is not known is empty."""
+
+    _EMPTY: Final[Table] = OrderedDict()
+
+    def __missing__(self, scope: str) -> Table:
+        return self._EMPTY
+
+
 Tomb = tuple[str, float, float]
 """(scope, opened at, quiet until) of a message that is gone."""
 
@@ -100,7 +122,8 @@ class Memory:
     def __init__(self, most: int, keep: float) -> None:
         self.most = most
         self.keep = keep
-        self.tables: dict[str, Table] = {}
+        self._rest = min(REST, keep)
+        self.tables = Tables()
         self.held: deque[Open] = deque()
         self.named: dict[str, Open] = {}
         self.tombs: tuple[dict[str, Tomb], dict[str, Tomb]] = ({}, {})
@@ -126,8 +149,7 @@ class Memory:
             del self.tables[newest]
 
     def get(self, scope: str, queue_id: str) -> Open | None:
-        table = self.tables.get(scope)
-        return table.get(queue_id) if table is not None else None
+        return self.tables[scope].get(queue_id)
 
     def find(self, scope: str, queue_id: str) -> Open | None:
         """The open message that has this id in any queue of the same host, first in this one."""
@@ -180,7 +202,7 @@ class Memory:
         """Two of the front per start keep up with any row."""
         for _ in range(2):
             head = next(iter(table.values()), None)
-            if head is None or at - head.turn < min(REST, self.keep):
+            if head is None or at - head.turn < self._rest:
                 return
             if at - head.seen >= self.keep:
                 self.forget(head)
@@ -200,13 +222,15 @@ class Memory:
     def begin(self, at: float, scope: str, queue_id: str) -> Open | None:
         """The message that a client's or a user's line starts. None when that line was read before: an id
         cannot recur within the same second, because it is made of the microseconds."""
-        m = self.get(scope, queue_id)
-        if m is not None and at <= m.at:
-            # Cleanup's line may overtake the line that starts the message.
-            fits = m.stage == FRESH and m.root is None and not (m.kind or m.client_address)
-            return m if fits else None
-        tomb = self._tomb(scope, queue_id) if m is None else None
-        return None if tomb is not None and at <= tomb[1] else self.start(at, scope, queue_id)
+        m = self.tables[scope].get(queue_id)
+        if m is None:
+            tomb = self._tomb(scope, queue_id)
+            return None if tomb is not None and at <= tomb[1] else self.start(at, scope, queue_id)
+        if at > m.at:
+            return self.start(at, scope, queue_id)
+        # Cleanup's line may overtake the line that starts the message.
+        fits = m.stage == FRESH and m.root is None and not (m.kind or m.client_address)
+        return m if fits else None
 
     def has_gone(self, at: float, scope: str, queue_id: str) -> bool:
         """Whether what a line of this time tells is about a message that was closed since."""

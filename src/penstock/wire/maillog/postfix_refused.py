@@ -16,6 +16,8 @@ from penstock.wire.maillog.facts import Refused
 MAY_BE_CUT = 900
 """Bytes of text from which on a line may have lost its end: syslog cuts at 1024 bytes (RFC 3164 §4.1) with
 stamp, host and program. A name at such an end may be a part of another's."""
+SHORT = MAY_BE_CUT // 4
+"""Characters up to which a text is whole, whatever they are."""
 
 ACTIONS = {
     "reject": "reject",
@@ -49,7 +51,7 @@ _LOGIN_FAILED = re.compile(
 
 def may_be_cut(text: str) -> bool:
     """Whether the end of this text may be missing."""
-    return len(text) * 4 > MAY_BE_CUT and len(text.encode(errors="surrogateescape")) > MAY_BE_CUT
+    return len(text) > SHORT and len(text.encode(errors="surrogateescape")) > MAY_BE_CUT
 
 
 def address(found: str) -> str:

@@ -22,6 +22,7 @@ _SECONDS = {
     f"{minute:02}:{second:02}": minute * 60.0 + second for minute in range(60) for second in range(61)
 }
 """What follows the hour in a stamp, in seconds; a leap second counts as the next minute's first."""
+_TO_HOUR, _REST = slice(10), slice(10, None)  # made once: that costs as much as to cut
 _CLASSIC = re.compile(r"([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d:\d\d)")
 _DATED = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d):(\d\d:\d\d)(?:[.,](\d{1,20}))?"
@@ -68,9 +69,9 @@ class Clock:
 
     def classic(self, stamp: str) -> float | None:
         """``Jan 27 06:36:56``; None when it is no stamp."""
-        seconds = _SECONDS.get(stamp[10:])
-        if seconds is not None and stamp[:10] == self._hour:
-            return self._base + seconds
+        seconds = _SECONDS.get(stamp[_REST])
+        if stamp[_TO_HOUR] == self._hour:
+            return None if seconds is None else self._base + seconds
         return self._new_hour(stamp)
 
     def _new_hour(self, stamp: str) -> float | None:
