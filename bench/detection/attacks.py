@@ -52,7 +52,7 @@ class Attacks:
 
     def victim(self, family: str) -> tuple[Account, Mails]:
         """Mostly a person's account, sometimes a business's."""
-        if self.makers.rng.random() < 0.15:
+        if self.makers.rng.random() < self.params.victim_business:
             mails = self.makers.trader()
             self.makers.accounts[-1].family = family
         else:
@@ -166,7 +166,7 @@ class Attacks:
                 max(1, self.params.days - LAST - silent - 10) * DAY
             )
         account.until = at - silent * DAY
-        slow = rng.random() < 0.4
+        slow = rng.random() < self.params.dormant_slow
         days = min(log_uniform(rng, self.params.slow_days), self.params.days - at / DAY)
         return [
             _until(own, account.until),
@@ -231,7 +231,7 @@ class Attacks:
 
     def lateral(self) -> list[Mails]:
         """To the account's own contacts, within an hour."""
-        own = self.makers.person("lateral", choice=8)
+        own = self.makers.person("lateral", choice=25)
         account = self.makers.accounts[-1]
         case, rng = self.case("lateral", account)
         return [own, self._lateral(case, rng, account, self.begin(rng, account))]

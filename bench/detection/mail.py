@@ -152,9 +152,17 @@ class Account:
         self.habit = Habit.drawn(self.rng, False)
         self.freemail = self.rng.uniform(*world.params.personal_freemail)
         self.places = _places(world, self.rng, seed, domain)
-        self.alias = f"{world.local(self.rng, False)}@{domain.name}" if self.rng.random() < 0.15 else login
+        self.alias = self._alias()
         self.contacts: dict[str, Address] = {}
         self.days: dict[int, list[int]] = {}  # day → messages, recipients, malicious recipients
+
+    def _alias(self) -> str:
+        """A second MAIL FROM: mostly none, or another name in the own domain, or a foreign address."""
+        rng, p = self.rng, self.world.params
+        n = rng.random()
+        if n < p.foreign_alias:
+            return self.world.person(rng, 0.7).text
+        return f"{self.world.local(rng, False)}@{self.domain.name}" if n < p.alias else self.login
 
     def mail(self, at: float, recipients: list[Address], habit: Habit | None = None) -> Mail:
         """An honest message at that time, from where the account is."""

@@ -15,15 +15,15 @@ class Params:
     """Times in days, hours or seconds as named; shares from 0 to 1."""
 
     # --- Size. Not facts: what replays in a minute or two.
-    accounts: int = 1500  # ordinary accounts; attacked and hard cases come on top
+    accounts: int = 1200  # ordinary accounts; attacked and hard cases come on top
     days: int = 112  # 28 warm-up, 60 silent (dormant), and some to attack in
     warm_up: int = 28  # issue 4 part 7
     business_share: float = 0.08  # of the ordinary accounts †
     script_share: float = 0.25  # of business accounts that mail from a web server's uid †
-    cases: int = 12  # of each family
+    cases: int = 10  # of each family
     snowshoe_campaigns: int = 3
     most_attack: int = 1500  # recipients of one attack: enough for every bar, and keeps logs small
-    bulk_budget: int = 120_000  # recipients of all established newsletters together
+    bulk_budget: int = 90_000  # recipients of all established newsletters together
 
     # --- Recipients and domains
     companies: int = 5000  # domains of companies in this world; popularity falls as 1/rank †
@@ -35,7 +35,7 @@ class Params:
     kept_dead: float = 0.25  # of dead contacts written to again after they bounced †
     typed_dead: Range = (0.003, 0.02)  # of first contacts: FIELD §7, legit bulk 0.3–2.2 %
     dead_known: float = 0.2  # of dead addresses from the pool that old lists share †
-    dead_pool: int = 15_000  # †
+    dead_pool: int = 6_000  # †
     no_such_domain: float = 0.1  # of dead addresses †
     inactive: float = 0.1  # of dead addresses: disabled rather than unknown †
 
@@ -59,6 +59,8 @@ class Params:
     moves: float = 0.006  # account-days on which another place begins (train, hotel, relatives) †
     webmail: float = 0.25  # accounts that use the hoster's web mail: everybody's client is then the same †
     behind_one: tuple[tuple[str, int], ...] = (("mobile", 512), ("vpn", 64))  # clients share addresses †
+    alias: float = 0.15  # accounts with a second MAIL FROM †
+    foreign_alias: float = 0.04  # accounts whose second one is at another provider †
     hostname: float = 0.6  # clients with a reverse name †
 
     # --- Attack families (FIELD §7)
@@ -69,6 +71,7 @@ class Params:
     clients: Range = (1, 350)
     countries: Range = (1, 41)
     sticky: tuple[float, ...] = (0.0, 0.0, 0.8, 0.97)  # chance that a client sends the next one too †
+    victim_business: float = 0.1  # of attacked accounts †
     own_client: float = 0.07  # attacks from the account's own machine (malware) †
     by_webmail: float = 0.08  # attacks through the hoster's web mail †
     own_contacts: float = 0.12  # attacks that mix the account's address book into the list †
@@ -84,6 +87,7 @@ class Params:
     snowshoe_day: Range = (5, 40)
     snowshoe_days: Range = (2, 14)  # †
     dormant: Range = (60, 75)  # days of silence
+    dormant_slow: float = 0.3  # then a trickle rather than a flood †
     professional_factor: Range = (1, 5)
     professional_invalid: Range = (0.08, 0.40)  # an uncleaned list †
     lateral: Range = (20, 500)  # recipients within an hour
@@ -104,7 +108,7 @@ class Params:
     list_rate: Range = (1, 10)  # recipients a second
     list_dead: Range = (0.003, 0.022)  # FIELD: industries
     list_batch: float = 0.4  # newsletters in messages of many recipients †
-    list_single_most: int = 12_000  # larger lists go in messages of many recipients: keeps logs small
+    list_single_most: int = 6_000  # larger lists go in messages of many recipients: keeps logs small
     first_list: Range = (200, 5000)  # †
     first_list_dead: Range = (0.005, 0.04)  # FIELD: stale one-off notice 3.6 %
     fan_out: Range = (15, 300)  # members of a mailing list †
@@ -117,7 +121,7 @@ class Params:
     travel_networks: Range = (4, 14)  # networks a day †
     reactivated: Range = (1, 8)  # FIELD: p95 3–8, most 73
     storm_recipients: Range = (5, 80)  # †
-    orders: Range = (3, 80)  # a day, each to somebody new †
+    orders: Range = (2, 60)  # a day, each to somebody new †
     order_dead: Range = (0.003, 0.022)  # typing errors at the till; FIELD: industries
     rotations: int = 8  # places where the log repeats lines
     repeated: Range = (50, 3000)  # lines

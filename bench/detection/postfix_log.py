@@ -227,7 +227,7 @@ class PostfixLog:
         took = self._rng.uniform(0.3, 6)
         half = _took(took / 2)
         text = f"delay={_took(took)}, delays=0/0/{half}/{half}, dsn=2.0.0, status=sent (250 2.0.0 Ok)"
-        relay = f"relay=mx.{domain}[198.51.100.25]:25"
+        relay = f"relay=mx.{domain}[{self._servers.world.company(self._rng).ip}]:25"
         self._push(at + took, "smtp", f"{notice}: to=<{mail.envelope}>, {relay}, {text}")
         self._push(at + took + 0.01, "qmgr", f"{notice}: removed")
 

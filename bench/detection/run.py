@@ -44,7 +44,13 @@ def replay(folder: Path, policy: Path | None) -> dict[str, Any]:
 
 
 def one(
-    folder: Path, params: Params, seed: int, source: str, policy: Path | None, scores: dict[str, Score]
+    folder: Path,
+    params: Params,
+    seed: int,
+    source: str,
+    policy: Path | None,
+    rules_only: bool,
+    scores: dict[str, Score],
 ) -> None:
     """Make a corpus, replay it, add it to the scores."""
     begun = time.perf_counter()
@@ -53,15 +59,16 @@ def one(
     labels = Labels.read(folder)
     for name, verdicts in corpus.verdicts.items():
         scores.setdefault(name, Score(name)).add(labels, verdicts, params.warm_up)
-    summary = replay(folder, policy)
-    replayed = time.perf_counter()
-    verdicts, delays = penstock(folder, summary)
-    scores.setdefault("Penstock", Score("Penstock")).add(labels, verdicts, params.warm_up, delays)
-    console.print(
-        f"{source}, seed {seed}: {corpus.lines:,} lines, {corpus.messages:,} messages, "
-        f"made in {made - begun:.0f} s, replayed in {replayed - made:.0f} s; "
-        f"{sum(summary['lines_unknown'].values()):,} lines not understood"
+    told = (
+        f"{source}, seed {seed}: {corpus.lines:,} lines, {corpus.messages:,} messages in {made - begun:.0f} s"
     )
+    if not rules_only:
+        summary = replay(folder, policy)
+        unknown = sum(summary["lines_unknown"].values())
+        told += f", replayed in {time.perf_counter() - made:.0f} s, {unknown:,} lines not understood"
+        verdicts, delays = penstock(folder, summary)
+        scores.setdefault("Penstock", Score("Penstock")).add(labels, verdicts, params.warm_up, delays)
+    console.print(told)
 
 
 def point(score: Score) -> plot.Point:
@@ -81,13 +88,14 @@ def point(score: Score) -> plot.Point:
 @click.option("--days", type=click.IntRange(36))
 @click.option("--cases", type=click.IntRange(1), help="Attacks, and hard cases, of each family.")
 @click.option("--policy", type=click.Path(path_type=Path, exists=True), help="Default: an empty file.")
+@click.option("--rules-only", is_flag=True, help="The field's rules, without Penstock.")
 @click.option(
     "--keep", type=click.Path(path_type=Path), help="Folder for the corpora; otherwise they are removed."
 )
 @click.option("--name", default="detection", show_default=True, help="Of the results' files.")
 def main(
     source: str | None, seeds: tuple[int, ...], accounts: int | None, days: int | None, cases: int | None,
-    policy: Path | None, keep: Path | None, name: str,
+    policy: Path | None, rules_only: bool, keep: Path | None, name: str,
 ) -> None:  # fmt: skip
     """Leak and false pauses of Penstock and of the field's rules, over corpora drawn from these seeds."""
     source = source or ("eucore" if (SENDING / "eucore.tsv.gz").exists() else "own")
@@ -99,7 +107,7 @@ def main(
     with ExitStack() as stack:
         base = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="detection-")))
         for seed in seeds:
-            one(base / f"{source}-{seed}", params, seed, source, policy, scores)
+            one(base / f"{source}-{seed}", params, seed, source, policy, rules_only, scores)
     tables.show(console, list(scores.values()))
     RESULTS.mkdir(parents=True, exist_ok=True)
     title = f"Leak against false pauses: {source}, seeds {', '.join(map(str, seeds))}"

@@ -32,6 +32,20 @@ class Delays:
     recipients: int = 0
     refused: int = 0
     minutes: list[float] = field(default_factory=list)
+    of: dict[str, list[float]] = field(default_factory=dict)  # the same by family
+
+    def slow(self, family: str, n: int, minutes: float) -> None:
+        """``n`` recipients waited so long."""
+        self.minutes += [minutes] * n
+        self.of.setdefault(family, []).extend([minutes] * n)
+
+    def add(self, other: Delays) -> None:
+        """Another corpus."""
+        self.recipients += other.recipients
+        self.refused += other.refused
+        self.minutes += other.minutes
+        for family, minutes in other.of.items():
+            self.of.setdefault(family, []).extend(minutes)
 
     def as_json(self) -> dict[str, Any]:
         """Shares in per cent."""
@@ -41,6 +55,7 @@ class Delays:
             "refused_percent": 100 * self.refused / n,
             "median_minutes": quantile(self.minutes, 0.5),
             "p95_minutes": quantile(self.minutes, 0.95),
+            "median_minutes_of": {family: quantile(m, 0.5) for family, m in sorted(self.of.items())},
         }
 
 
@@ -92,7 +107,7 @@ def penstock(folder: Path, summary: dict[str, Any]) -> tuple[Verdicts, Delays]:
             continue
         delays.recipients += label["recipients"]
         if later and let_go is not None:
-            delays.minutes += [(let_go - label["at"]) / 60] * held
+            delays.slow(label["family"], held, (let_go - label["at"]) / 60)
         else:
             delays.refused += held
     return verdicts, delays
@@ -170,9 +185,7 @@ class Score:
         for account in labels.accounts:
             self._account(account, verdicts, in_cases, attacked.get(account["sender"]), warm_up)
         if delays is not None:
-            self.delays.recipients += delays.recipients
-            self.delays.refused += delays.refused
-            self.delays.minutes += delays.minutes
+            self.delays.add(delays)
 
     def _attack(self, case: dict[str, Any], verdicts: Verdicts) -> None:
         family = self.families[case["family"]]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.core.evidence import Detection, Finding, suspicion
+from penstock.core.evidence import GROUP_MOST, Detection, Finding, suspicion
 
 PRIOR = -9.0
 
@@ -28,7 +28,7 @@ def test_walds_thresholds_by_hand() -> None:
         == pytest.approx(math.log(0.99 / 0.00001))
         == pytest.approx(11.5029, abs=1e-4)
     )
-    assert rules.slow_at - rules.prior == pytest.approx(11.5029 / 2, abs=1e-4)
+    assert rules.prior < rules.slow_at < rules.pause_at
 
 
 def test_who_risks_less_waits_longer() -> None:
@@ -67,8 +67,15 @@ def test_what_shares_nothing_adds() -> None:
 
 
 def test_a_group_counts_by_half_and_half_again() -> None:
-    told_thrice = [finding(4, "flow"), finding(8, "flow"), finding(2, "flow")]
-    assert suspicion(PRIOR, told_thrice) == PRIOR + 8 + 4 / 2 + 2 / 4
+    told_thrice = [finding(2, "flow"), finding(4, "flow"), finding(1, "flow")]
+    assert suspicion(PRIOR, told_thrice) == PRIOR + 4 + 2 / 2 + 1 / 4
+
+
+def test_no_group_pauses_a_sender_alone() -> None:
+    rules = Detection()
+    loud = [finding(1000, "flow") for _ in range(5)]
+    assert suspicion(rules.prior, loud) == rules.prior + GROUP_MOST < rules.pause_at
+    assert suspicion(rules.prior, [*loud, finding(1000)]) > rules.pause_at
 
 
 def test_groups_do_not_touch_each_other() -> None:
@@ -86,7 +93,7 @@ def test_the_order_of_findings_does_not_matter(findings: list[Finding], random: 
     assert suspicion(PRIOR, shuffled) == pytest.approx(suspicion(PRIOR, findings))
 
 
-@given(st.lists(st.floats(0, 20), max_size=8))
+@given(st.lists(st.floats(0, GROUP_MOST / 2), max_size=8))
 def test_a_fact_told_by_many_is_at_most_twice_the_fact(told: list[float]) -> None:
     found = suspicion(PRIOR, [finding(weight, "flow") for weight in told]) - PRIOR
     assert max(told, default=0) <= found + 1e-9 <= 2 * max(told, default=0) + 2e-9

@@ -395,6 +395,26 @@ def test_days_begin_with_the_last_24_hours() -> None:
     assert ledger.daily(M, T0, 2) == [0, 0]
 
 
+@pytest.mark.parametrize("window", WINDOWS[:6])
+def test_sums_take_in_the_slot_in_which_a_window_begins(window: int) -> None:
+    for ago in (window, window + SLOT):
+        ledger = Ledger()
+        ledger.add(R, T0 - ago, 3)
+        assert (
+            ledger.sums(T0, (window, KEEP))[0][R]
+            == ledger.total(R, T0, window)
+            == (3 if ago == window else 0)
+        )
+
+
+def test_what_is_filling_up_belongs_to_today() -> None:
+    ledger = Ledger()
+    ledger.mail(T0, 3, 1)
+    assert (ledger.daily(R, T0, 2), ledger.daily(M, T0, 1)) == ([3, 0], [1])
+    ledger.mail(T0, 2, 1)
+    assert ledger.sums(T0, (60,))[0][:2] == [5, 2]
+
+
 def test_a_clock_that_went_ahead_is_in_no_day() -> None:
     ledger = Ledger()
     ledger.add(R, T0 + DAY, 5)

@@ -32,7 +32,7 @@ from support import FakeDirectory, limits, policy, policy_of
 ALICE, BOB, CUSTOMER = "login:alice@example.com", "login:bob@example.com", "customer:1"
 RULES = (Rule("unknown", ReplyClass.UNKNOWN_USER, ("unknown",)),)
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-HOUR = 3600.0
+HOUR = 3600
 
 
 def ruled(*texts: str, **more: object) -> Policy:
@@ -40,7 +40,7 @@ def ruled(*texts: str, **more: object) -> Policy:
     return replace(policy(*texts, **more), replies=RULES)
 
 
-def pause(*texts: str, lasts: float | None = HOUR) -> tuple[PauseRule, ...]:
+def pause(*texts: str, lasts: int | None = HOUR) -> tuple[PauseRule, ...]:
     return tuple(PauseRule(limit, lasts) for limit in limits(*texts))
 
 
@@ -177,7 +177,7 @@ def test_a_pause_that_ends_before_the_log_does_is_released_even_if_nothing_is_se
 
 
 def test_a_pause_that_the_log_does_not_outlast_is_not_released() -> None:
-    for lasts in (DAY, None):
+    for lasts in (86400, None):
         rules = ruled("10/h", pauses=pause("refused 5/h", lasts=lasts))
         [one] = Done(rules, *(message(MONDAY + 10 * i, start=i) for i in range(30))).incidents
         assert one["released_at"] is None

@@ -19,6 +19,10 @@ from dataclasses import dataclass
 from typing import Final
 
 GROUP_DISCOUNT: Final = 0.5
+GROUP_MOST: Final = 8.0
+"""Nats: no group of signals pauses a sender alone, whatever its size."""
+
+SLOW_PART: Final = 0.36
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,8 @@ class Detection:
 
     @property
     def slow_at(self) -> float:
-        """Suspicion at which only canaries pass: half the way to a pause."""
-        return (self.prior + self.pause_at) / 2
+        """Suspicion at which only canaries pass: a good third of the way to a pause."""
+        return self.prior + SLOW_PART * (self.pause_at - self.prior)
 
 
 ORDINARY: Final = Usual()
@@ -87,6 +91,6 @@ def suspicion(prior: float, findings: Iterable[Finding]) -> float:
         else:
             total += finding.weight
     for weights in groups.values():
-        for i, weight in enumerate(sorted(weights, key=abs, reverse=True)):
-            total += weight * GROUP_DISCOUNT**i
+        ordered = sorted(weights, key=abs, reverse=True)
+        total += min(GROUP_MOST, sum(weight * GROUP_DISCOUNT**i for i, weight in enumerate(ordered)))
     return total

@@ -94,6 +94,7 @@ class Counter(IntEnum):
 MOST_ENTRIES = 480 * len(Counter)
 """What all ages together have slots for: no ledger grows beyond it."""
 
+_ALL = (1 << len(Counter)) - 1
 _RECIPIENTS = int(Counter.RECIPIENTS)
 _MESSAGES = int(Counter.MESSAGES)
 
@@ -101,11 +102,12 @@ _MESSAGES = int(Counter.MESSAGES)
 class Ledger:
     """Counts of one sender, newest last. The slot that is filling up is kept outside the array."""
 
-    __slots__ = ("_coarsen_at", "_entries", "_messages", "_recipients", "_slot")
+    __slots__ = ("_coarsen_at", "_entries", "_kinds", "_messages", "_recipients", "_slot")
 
     def __init__(self, packed: bytes = b"") -> None:
         self._entries = array("Q", packed)
         self._coarsen_at = _next_coarsening(len(self._entries))
+        self._kinds = _ALL if packed else 0
         self._slot = 0
         self._recipients = 0
         self._messages = 0
@@ -144,6 +146,7 @@ class Ledger:
             self._give_back(counter, slot, -n)
             return
         entries = self._entries
+        self._kinds |= 1 << counter
         key = slot << _COUNTER_BITS | counter
         i = len(entries) - 1
         if i >= 0 and entries[i] >> _SLOT_SHIFT > slot:
@@ -152,13 +155,14 @@ class Ledger:
             entry = entries[i]
             found = entry >> _COUNT_BITS
             if found == key:
-                entries[i] = key << _COUNT_BITS | min((entry & _MOST) + n, _MOST)
+                n += entry & _MOST
+                entries[i] = key << _COUNT_BITS | (n if n < _MOST else _MOST)
                 return
             if found >> _COUNTER_BITS < slot:
                 break
             i -= 1
         if n > 0 and 0 <= slot <= _LAST_SLOT:
-            entries.insert(i + 1, key << _COUNT_BITS | min(n, _MOST))
+            entries.insert(i + 1, key << _COUNT_BITS | (n if n < _MOST else _MOST))
             if len(entries) > self._coarsen_at:
                 self.coarsen(at)
 
@@ -183,6 +187,8 @@ class Ledger:
         oldest = (at - window) // SLOT
         newest = at // SLOT + AHEAD
         total = self._filling(counter) if oldest <= self._slot <= newest else 0
+        if not self._kinds >> counter & 1:
+            return total
         for entry in reversed(self._entries):
             slot = entry >> _SLOT_SHIFT
             if slot < oldest:
@@ -204,18 +210,15 @@ class Ledger:
     def sums(self, at: int, windows: Sequence[int]) -> list[list[int]]:
         """For each window (seconds, rising) the sum of every counter, in one pass."""
         self._turn(self._slot)
-        found = [[0] * len(Counter) for _ in windows]
-        oldest = [(at - window) // SLOT for window in windows]
-        newest = at // SLOT + AHEAD
-        for entry in reversed(self._entries):
-            slot = entry >> _SLOT_SHIFT
-            if slot < oldest[-1]:
-                break
-            if slot <= newest:
-                counter, n = entry >> _COUNT_BITS & 31, entry & _MOST
-                for sums, begin in zip(found, oldest, strict=True):
-                    if slot >= begin:
-                        sums[counter] += n
+        entries, sums = self._entries, [0] * len(Counter)
+        found = []
+        end = bisect_left(entries, at // SLOT + AHEAD + 1 << _SLOT_SHIFT)
+        for window in windows:
+            begin = bisect_left(entries, (at - window) // SLOT << _SLOT_SHIFT, 0, end)
+            for entry in entries[begin:end]:
+                sums[entry >> _COUNT_BITS & 31] += entry & _MOST
+            end = begin
+            found.append(sums.copy())
         return found
 
     def daily(self, counter: int, at: int, days: int) -> list[int]:

@@ -11,7 +11,7 @@ from penstock.core.limits import FLOW, OUTCOMES, UNLIMITED, Limit, Unit
 from penstock.core.policy import Entry, Override, Policy, Profile, Step, merged_limits, step_factor
 from penstock.core.standing import INITIAL, Standing, State, settle
 
-PLAN_LASTS = 600
+PLAN_LASTS = 1800
 """Seconds after which a sender's limits are worked out again (age, directory, history)."""
 
 DAY = 86400.0
@@ -168,6 +168,8 @@ def _born(sender: Sender, policy: Policy, watching_since: float) -> float | None
 def _trust(sender: Sender, steps: tuple[Step, ...], at: float) -> tuple[float, str]:
     if not steps or sender.standing.state is not State.OPEN or at - sender.standing.since < 30 * DAY:
         return 1.0, ""
+    if at - sender.first_seen < (steps[0].days - 1) * DAY:
+        return 1.0, ""
     days = sender.ledger.active_days(Counter.RECIPIENTS, int(at))
     factor = step_factor(steps, days)
     return factor, f"raised for {days} clean active days" if factor != 1.0 else ""
@@ -204,14 +206,18 @@ def check(sender: Sender, at: int, recipients: int, messages: int, kib: int) -> 
     spare = dict.fromkeys(wanted, UNLIMITED)
     reached = _outcomes(sender, at)
     found = list(reached) if recipients + messages else []
-    for limit in sender.limits:
+    factor = sender.factor
+    flow = [limit for limit in sender.limits if limit.unit in wanted]
+    windows = sorted({limit.window for limit in flow})
+    sums = dict(zip(windows, sender.ledger.sums(at, windows), strict=True))
+    for limit in flow:
         unit = limit.unit
-        if unit not in wanted:
-            continue
-        used = sender.ledger.total(unit.counter, at, limit.window)
-        allowed = limit.scaled(sender.factor)
-        spare[unit] = max(0, min(spare[unit], allowed - used))
-        if 0 < wanted[unit] > allowed - used:
+        used = sums[limit.window][unit.counter]
+        allowed = limit.scaled(factor) if factor != 1.0 else limit.amount
+        room = allowed - used
+        if room < spare[unit]:
+            spare[unit] = room if room > 0 else 0
+        if 0 < wanted[unit] > room:
             found.append(Excess(limit, allowed, used))
     if reached:
         spare = dict.fromkeys(wanted, -1)

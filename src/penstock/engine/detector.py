@@ -35,6 +35,9 @@ CALM: Final = 6 * 3600.0
 COLD: Final = 14 * 86400.0
 """Seconds in which an installation learns who writes to whom; until then floors are higher."""
 
+GOOD_FOR_ONE: Final = 4
+"""So many canaries that got through make room for one more at once."""
+
 COLD_FACTOR: Final = 6.0
 MOST_NETWORKS: Final = 50_000
 MOST_ACCOUNTS: Final = 16
@@ -48,7 +51,8 @@ BY: Final = "penstock:evidence"
 @dataclass(slots=True)
 class Case:
     """A sender under suspicion. ``slowed``: only canaries pass; ``under_way``: canaries → when they passed.
-    ``seen_at``: when it was last found suspicious. Times are seconds since the epoch."""
+    ``good``: of these, how many have got through since one did not; ``seen_at``: when it was last found
+    suspicious. Times are seconds since the epoch."""
 
     sender: str
     opened_at: float
@@ -57,6 +61,7 @@ class Case:
     seen_at: float
     slowed: bool = True
     under_way: dict[str, float] = field(default_factory=dict)
+    good: int = 0
 
     @property
     def why(self) -> str:
@@ -162,12 +167,19 @@ class Detector:
         """Whether all canaries are under way."""
         for address in [a for a, since in case.under_way.items() if since + PATIENCE <= at]:
             del case.under_way[address]
-        return len(case.under_way) >= self._rules.canaries
+        return len(case.under_way) >= self._rules.canaries + case.good // GOOD_FOR_ONE
+
+    def is_full(self, sender: Sender, at: float) -> bool:
+        """Whether no further novel recipient of a slowed sender would pass now."""
+        case = self.cases.get(sender.key)
+        return case is not None and case.slowed and self._full(case, at)
 
     # --- what comes back --------------------------------------------------------------------
 
     def delivered(self, sender: Sender, recipient: str, at: float) -> None:
         """A recipient has got it: they know each other now, unless the sender is under suspicion."""
+        if self.mode == "off":
+            return
         known, address = self.acquaintance, recipient.lower()
         self._node.add(int(Counter.DELIVERED), int(at), 1)
         case = self.cases.get(sender.key)
@@ -175,6 +187,7 @@ class Detector:
             known.meet(known.digest("r", sender.key, address))
             known.meet(known.digest("r", "", address))
         elif case.under_way.pop(address, None) is not None:
+            case.good += 1
             self._look(sender, at)
 
     def dead(self, sender: Sender, recipient: str, at: float) -> None:
@@ -202,6 +215,7 @@ class Detector:
         case = self.cases.get(sender.key)
         if case is not None:
             case.under_way.pop(address, None)
+            case.good = 0
         self._look(sender, at)
 
     # --- looking ----------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Addresses that do not exist, each counted once.
 
 Theory: Wald's test on outcomes with mixtures on both sides: honest lists have 0.5 % dead addresses, stale
-ones 3 to 8 %; bought ones 3 to 50 %. Deliveries speak for the sender. One dead address that bounces for ever
+ones 3 to 12 %; bought ones 3 to 45 %. Deliveries speak for the sender. One dead address that bounces for ever
 is counted once.
 Cost: none. Victims: the change-of-address notice to an old address book (5 % dead).
 """
@@ -13,9 +13,9 @@ from penstock.signals.models import mixture
 from penstock.signals.view import View
 
 GROUP = ""
-HONEST = ((0.005, 0.80), (0.03, 0.15), (0.08, 0.05))
-STOLEN = ((0.01, 0.15), (0.05, 0.25), (0.15, 0.30), (0.35, 0.30))
-LEAST, MOST = -3.0, 12.0
+HONEST = ((0.003, 0.60), (0.01, 0.20), (0.03, 0.12), (0.06, 0.06), (0.12, 0.02))
+STOLEN = ((0.03, 0.20), (0.10, 0.30), (0.25, 0.30), (0.45, 0.20))
+LEAST, MOST = -6.0, 12.0
 
 
 def weigh(view: View) -> tuple[float, str] | None:

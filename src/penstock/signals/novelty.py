@@ -1,7 +1,7 @@
 """Recipients that this sender has never got mail through to.
 
 Theory: people write to people they know; a stranger with their password has a list. Days with n new
-recipients thin out as n**-3 beyond what is usual (at 30 new ones an hour 1e-6 to 2e-4 of legitimate
+recipients thin out as n**-4 beyond what is usual (at 30 new ones an hour 1e-6 to 2e-4 of legitimate
 account-days are left). What goes to known recipients speaks for the owner.
 Cost: none; counts of the ledger. Victims: the first letter to a whole address book, a new list.
 """
@@ -13,8 +13,8 @@ from penstock.signals.models import tail
 from penstock.signals.view import View
 
 GROUP = "flow"
-EXPONENT = 3.0
-MOST = 9.0
+EXPONENT = 4.0
+MOST = 7.5
 KNOWN = 0.3
 """Nats that each known recipient takes away, up to half of the weight."""
 

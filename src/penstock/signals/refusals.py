@@ -1,7 +1,8 @@
 """Other hosts refuse the mail for its content, our reputation or its rate.
 
-Theory: honest mail meets such a reply in about 0.5 % of recipients; when our address is listed everybody
-does, so what the other senders meet within the same hour is what is expected of this one.
+Theory: honest mail meets such a reply in about 1 % of recipients, stolen accounts' in 15 %; those that were
+delivered speak against it. When our address is listed everybody is refused, so what the other senders meet
+within the same hour is what is expected of this one.
 Cost: none. Victims: a customer whose newsletter trips a filter, alone.
 """
 
@@ -13,16 +14,19 @@ from penstock.core.ledger import Counter
 from penstock.signals.view import View
 
 GROUP = ""
-HONEST = 0.005
+HONEST = 0.01
 STOLEN = 0.15
-MOST = 6.0
+MOST = 4.0
 
 
 def weigh(view: View) -> tuple[float, str] | None:
     """Today's refusals about us."""
     found = sum(view.today(c) for c in (Counter.REPUTATION, Counter.CONTENT, Counter.THROTTLED))
+    delivered = view.today(Counter.DELIVERED)
     expected = max(HONEST, view.refused_elsewhere)
     if not found or expected >= STOLEN:
         return None
-    weight = min(found * math.log(STOLEN / expected), MOST)
-    return weight, f"{found} recipients were refused for content, reputation or rate"
+    weight = found * math.log(STOLEN / expected) + delivered * math.log((1 - STOLEN) / (1 - expected))
+    if weight <= 0:
+        return None
+    return min(weight, MOST), f"{found} recipients were refused for content, reputation or rate"

@@ -19,12 +19,11 @@ class Memory:
         self.standings: dict[str, Standing] = {}
         self.overrides: dict[str, Override] = {}
         self.refusals: dict[str, Refusal] = {}
-        self.changes: list[tuple[str, Standing]] = []
+        self.changes: list[tuple[str, Standing, Standing]] = []
 
     def put_standing(self, sender: str, old: Standing, new: Standing) -> int:
         """A change of standing."""
-        del old
-        self.changes.append((sender, new))
+        self.changes.append((sender, old, new))
         return 0
 
     def put_override(self, override: Override, at: float) -> int:

@@ -48,6 +48,9 @@ GIVE_UP: Final = 86400.0
 MOST_WAITING: Final = 2000
 """Messages of one sender that wait; what comes on top counts as stopped."""
 
+MOST_RECIPIENTS: Final = 100_000
+"""Recipients that one message is believed to have: a forged line may claim any number."""
+
 Outcome = Delivered | Deferred | Bounced
 
 
@@ -148,6 +151,10 @@ class Replay:
         """Close what is open at the end of the log."""
         for waiting in list(self._waiting.values()):
             self._give_up(waiting)
+        for incident in list(self._open.values()):
+            if incident.paused_at is not None:
+                self._engine.roster.replan(self._engine.roster.find(incident.sender), self.tally.last_at)
+        self._note_changes()
         self._engine.refusals.save(1 << 62, float("inf"))
 
     @property
@@ -244,6 +251,9 @@ class Replay:
             self._note_changes()
 
     def _try_again(self, waiting: Waiting, at: float) -> None:
+        if self._engine.detector.is_full(waiting.sender, at) and at - waiting.at <= GIVE_UP:
+            self._later(at + RETRY, waiting)
+            return
         stopped, decision = self._ask(at, waiting.message, waiting.sender, waiting.recipients)
         passed = set(waiting.recipients).difference(stopped)
         waiting.recipients = stopped
@@ -318,10 +328,10 @@ class Replay:
         return incident
 
     def _note_changes(self) -> None:
-        for key, new in self._memory.changes:
+        for key, old, new in self._memory.changes:
             incident = self._open.get(key)
             if incident is not None and incident.paused_at is not None:
-                incident.released_at = new.since
+                incident.released_at = _end_of(old, new)
                 del self._open[key]
             if new.state is State.PAUSED and new.by.startswith(BY_RULE):
                 self._note_pause(key, new)
@@ -340,7 +350,12 @@ class Replay:
         incident.before = sender.ledger.total(Counter.RECIPIENTS, int(new.since), LEAK_WINDOW)
 
 
+def _end_of(old: Standing, new: Standing) -> float:
+    """When a pause ended: by itself, whenever somebody looks, or by a change."""
+    return old.until if old.until is not None and old.until <= new.since else new.since
+
+
 def _named(message: Message, names: Names) -> list[str]:
     """The message's recipients, those that nothing is known of by number."""
     found = list(names)
-    return found + [f"#{n}" for n in range(len(found), max(message.recipients, 1))]
+    return found + [f"#{n}" for n in range(len(found), min(max(message.recipients, 1), MOST_RECIPIENTS))]

@@ -46,7 +46,7 @@ from penstock.wire.maillog.facts import (
     Removed,
     Returned,
 )
-from penstock.wire.maillog.join_memory import ENDED, FRESH, KNOWN, PARKED, WAITING, Memory, Open
+from penstock.wire.maillog.join_memory import ENDED, FRESH, KNOWN, PARKED, WAITING, Memory, Open, Words
 from penstock.wire.maillog.join_state import BadState
 
 __all__ = ["BadState", "Join"]
@@ -57,7 +57,6 @@ AFTERMATH = 60.0
 """Seconds in which lines about a message that died are still about that one."""
 MOST_TEXT = 500
 """Characters kept of an id, an address or a reply."""
-MOST_WORDS = 20_000
 NONE: Final[Sequence[Event]] = ()
 NULL = ("", "<>")
 LAST_STAGES = frozenset(
@@ -81,7 +80,7 @@ class Join:
 
     def __init__(self, most: int = 1_000_000, keep: float = 6 * 86400) -> None:
         self._memory = Memory(most, keep)
-        self._word = _Words()
+        self._word = Words()
 
     def __len__(self) -> int:
         return self._memory.open
@@ -369,16 +368,6 @@ def _whom(fact: Outcome) -> str:
 def _is_alike(reply: str, other: str) -> bool:
     """Times, ids and ports change from one try to the next."""
     return reply == other or reply.translate(_NO_DIGITS) == other.translate(_NO_DIGITS)
-
-
-class _Words(dict[str, str]):
-    """One object for equal texts: names and addresses recur."""
-
-    def __missing__(self, text: str) -> str:
-        if len(self) >= MOST_WORDS:
-            self.clear()
-        self[text] = text
-        return text
 
 
 _OUTCOMES: dict[str, Callable[[Join, Open, Outcome], Sequence[Event]]] = {

@@ -16,6 +16,7 @@ from penstock.core.events import Message
 REST = 2 * 3600.0
 """Seconds after which a message that no client has finished is given up."""
 MOST_TOMBS = 4096
+MOST_WORDS = 20_000
 MOST_ENDS = 50_000
 """Recipients remembered per message. Beyond it duplicates count twice and deferrals are no events."""
 
@@ -109,6 +110,16 @@ class Tables(dict[str, Table]):
 
 Tomb = tuple[str, float, float]
 """(scope, opened at, quiet until) of a message that is gone."""
+
+
+class Words(dict[str, str]):
+    """One object for equal texts: names and addresses recur."""
+
+    def __missing__(self, text: str) -> str:
+        if len(self) >= MOST_WORDS:
+            self.clear()
+        self[text] = text
+        return text
 
 
 class Memory:
