@@ -125,13 +125,15 @@ def plan(sender: Sender, policy: Policy, watching_since: float, at: float) -> No
     kind = sender.kind
     profile = sender.profile = profile_of(sender, policy)
     base = profile.parent_limits if kind == "customer" else profile.limits
+    before, factor = sender.limits, sender.factor
     sender.limits = merged_limits(base, override.limits) if override is not None else base
     sender.factor = 1.0
     if override is None or not any(limit.unit in FLOW for limit in override.limits):
         sender.factor = growth(sender, profile, policy, watching_since, at)[0]
     sender.factor *= _standing_factor(sender.standing, profile)
     ends = [at + PLAN_LASTS, sender.standing.until, override.until if override is not None else None]
-    sender.look_again()
+    if sender.limits is not before or sender.factor != factor or any(x.share for x in sender.limits):
+        sender.look_again()
     sender.replan_at = min(end for end in ends if end is not None)
 
 

@@ -50,6 +50,7 @@ class Roster:
         self._records = records
         self._counts = counts
         self._spellings: dict[str, str] = {}
+        self._strangers: set[str] = set()
         self._patrol: Iterator[str] = iter(())
         for key, standing in remembered.standings.items():
             self.get(key, at).standing = standing
@@ -99,10 +100,18 @@ class Roster:
 
     def known_address(self, address: str, at: float) -> Sender | None:
         """The sender behind a client address if it is one of ours: in the directory, or charged before."""
-        key = ip_key(address)
+        spelling = "ip " + address
+        key = self._spellings.get(spelling) or self._spelled(spelling, ip_key(address))
+        found = self.senders.get(key)
+        if found is not None or key in self._strangers:
+            return found
         found = self._known(key)
         if found is None and self._directory.get(key) is not None:
             found = self.get(key, at)
+        if found is None:
+            if len(self._strangers) >= MOST_SPELLINGS:
+                self._strangers.clear()
+            self._strangers.add(key)
         return found
 
     def _spelled(self, typed: str, key: str) -> str:
@@ -115,6 +124,7 @@ class Roster:
         kind = key.partition(":")[0]
         sender = Sender(key, self.policy.profile("", kind), first_seen, Ledger(packed))
         self.senders[key] = sender
+        self._strangers.discard(key)
         self._place(sender, self._directory.get(key))
         return sender
 
@@ -198,6 +208,7 @@ class Roster:
         """Take over a new policy: every sender's limits are worked out again when next needed."""
         renamed = policy.naming != self.policy.naming
         self.policy = policy
+        self._strangers.clear()
         if renamed:
             self._rename()
         for sender in self.senders.values():
@@ -205,6 +216,7 @@ class Roster:
 
     def refresh(self, key: str) -> None:
         """The directory has learned something about that sender."""
+        self._strangers.discard(key)
         found = self.senders.get(key)
         if found is not None:
             found.look_again()

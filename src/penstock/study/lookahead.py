@@ -20,16 +20,25 @@ MOST_NAMED: Final = 50_000
 Names = dict[str, None]
 
 
-def named_first(events: Iterable[Event]) -> Iterator[tuple[Event, Names | None]]:
-    """The events in their order, each acceptance with the recipients that are known of it."""
+def named_first(events: Iterable[Event], singles: bool = True) -> Iterator[tuple[Event, Names | None]]:
+    """The events in their order, each acceptance with the recipients that are known of it.
+
+    ``singles``: whether the names of messages to one recipient matter, too.
+    """
     waiting: deque[tuple[Event, Names | None]] = deque()
     unnamed: dict[Message, Names] = {}
     for event in events:
         kind = type(event)
         if kind is Accepted:
             names: Names = {}
+            if not singles and not waiting and event.message.recipients == 1:  # type: ignore[union-attr]
+                yield event, names
+                continue
             unnamed[event.message] = names  # type: ignore[union-attr]
             waiting.append((event, names))
+        elif not waiting:
+            yield event, None
+            continue
         else:
             if kind is Delivered or kind is Bounced or kind is Deferred:
                 known = unnamed.get(event.message)  # type: ignore[union-attr]

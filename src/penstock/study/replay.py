@@ -15,14 +15,23 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TextIO
 
 from penstock.core import explain
 from penstock.core.acquaintance import Acquaintance
 from penstock.core.decision import PASS, Decision, Refusal
-from penstock.core.events import Accepted, Attempt, Bounced, Deferred, Delivered, Event, Message
+from penstock.core.events import (
+    Accepted,
+    Attempt,
+    Bounced,
+    Deferred,
+    Delivered,
+    Event,
+    LoggedIn,
+    Message,
+)
 from penstock.core.evidence import Finding
 from penstock.core.flight import Channel
 from penstock.core.ledger import Counter
@@ -43,6 +52,7 @@ SAVE_EVERY: Final = 5000
 
 LEAK_WINDOW: Final = 86400
 BY_RULE: Final = "penstock:"
+END: Final = "END-OF-MESSAGE"
 RETRY: Final = 300.0
 GIVE_UP: Final = 86400.0
 MOST_WAITING: Final = 2000
@@ -125,7 +135,7 @@ class Replay:
         self._engine = Engine(policy, directory, memory, memory, memory, memory, Acquaintance(b"replay"), 0.0)
         self._engine.detector.on_case = self._note_case
         self._decisions = decisions
-        self._channel = Channel("")
+        self._channel, self._unasked = Channel(""), Channel("")
         self._open: dict[str, Incident] = {}
         self._due: list[tuple[float, int, Waiting | Outcome]] = []
         self._waiting: dict[Message, Waiting] = {}
@@ -134,7 +144,8 @@ class Replay:
 
     def feed(self, events: Iterable[Event]) -> None:
         """The log's events in their order. The installation begins to watch with the first one."""
-        for event, names in named_first(events):
+        detects = self._engine.detector.mode != "off"
+        for event, names in named_first(events) if detects else named_first(_that_count(events), False):
             if not self._number:
                 self._number = 1
                 self._engine.roster.watching_since = event.at
@@ -184,7 +195,7 @@ class Replay:
         tally.messages += 1
         tally.recipients += recipients
         tally.senders.add(sender.key)
-        if self._number % SAVE_EVERY == 0:
+        if tally.messages % SAVE_EVERY == 0:
             self._engine.refusals.save(1 << 62, float("inf"))
 
     def _ask(
@@ -195,6 +206,10 @@ class Replay:
         instance, size, queue_id, key = f"{self._number:x}", message.size, message.queue_id, sender.key
         client, envelope = message.client_address, message.envelope_from
         decide, channel = self._engine.decide, self._channel
+        if len(recipients) == 1 and self._engine.detector.mode == "off":
+            end = Attempt(at, "", END, client, envelope, "", 1, queue_id, instance, size, "", "", key)
+            decision = decide(end, self._unasked)
+            return (recipients if decision.stops else []), decision
         stopped, speaks = [], PASS
         for recipient in recipients:
             asked = Attempt(
@@ -206,9 +221,7 @@ class Replay:
                 speaks = decision
         if len(stopped) < len(recipients):
             n = len(recipients) - len(stopped)
-            end = Attempt(
-                at, "", "END-OF-MESSAGE", client, envelope, "", n, queue_id, instance, size, "", "", key
-            )
+            end = Attempt(at, "", END, client, envelope, "", n, queue_id, instance, size, "", "", key)
             decision = decide(end, channel)
             if decision.stops:
                 return recipients, decision
@@ -233,7 +246,7 @@ class Replay:
     def _is_stopped(self, event: Outcome) -> bool:
         """Whether the recipient's message was not let through, or not yet."""
         stopped = event.message.stopped
-        if stopped is None or event.recipient not in stopped:
+        if stopped is None or (event.recipient not in stopped and "#0" not in stopped):
             return False
         waiting = self._waiting.get(event.message)
         if waiting is not None:
@@ -348,6 +361,15 @@ class Replay:
             incident.suspicion, incident.reasons = 0.0, (Finding("limits", 0.0, new.why),)
         incident.paused_at = new.since
         incident.before = sender.ledger.total(Counter.RECIPIENTS, int(new.since), LEAK_WINDOW)
+
+
+def _that_count(events: Iterable[Event]) -> Iterator[Event]:
+    """What limits need: acceptances, what may count against a sender, and the names of several recipients."""
+    for event in events:
+        kind = type(event)
+        if kind is LoggedIn or (kind is Delivered and event.message.recipients == 1):  # type: ignore[union-attr]
+            continue
+        yield event
 
 
 def _end_of(old: Standing, new: Standing) -> float:
