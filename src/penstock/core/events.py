@@ -55,8 +55,8 @@ class Message:
     ``scope`` and ``queue_id`` name it together: the host and the MTA instance whose queue it lies in.
     ``kind`` and ``name`` tell whom it is charged to as the log has it, not yet canonical: ``login``,
     ``uid``, ``script`` or ``ip``; ``NOBODY`` for notices (``<>``), forwards and what is re-injected
-    of these. ``recipients`` and ``size`` (bytes) are 0 until the MTA has told them. ``stopped`` is for whoever
-    replays: recipients that were not let through.
+    of these. ``recipients`` and ``size`` (bytes) are 0 until the MTA has told them. ``stopped`` is for
+    whoever replays: recipients that were not let through.
     """
 
     __slots__ = (
