@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from penstock.cli import main
 from rig.penstock import Penstock
+from study.support import weeks
+from wire.reports.samples import SAMPLES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -21,13 +23,32 @@ def test_the_readme_names_commands() -> None:
     assert len(INLINE) >= 4
 
 
-@pytest.mark.parametrize("command", INLINE)
+OFFLINE = ("classify", "report", "replay", "study")
+"""Commands that ask no running service."""
+
+
+@pytest.mark.parametrize("command", [c for c in INLINE if c.split()[0] not in OFFLINE])
 def test_a_command_of_the_readme_runs(command: str) -> None:
     with Penstock() as penstock:
         with penstock.client() as client:
             client.ask(sasl_username="alice@example.com")
         done = penstock.run(*shlex.split(command), "--state", str(penstock.state))
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", [c for c in INLINE if c.split()[0] in OFFLINE])
+def test_a_command_about_files_of_the_readme_runs(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "FILE").write_bytes(next(iter(SAMPLES.values())).raw())
+    (tmp_path / "policy.toml").write_text("")
+    weeks(3, 5).write(tmp_path / "mail.log")
+    words = shlex.split(command.replace("/var/log/mail.log*", "mail.log"))
+    if "--propose" in words:
+        (tmp_path / "policy.toml").unlink()
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
 
 
 def test_its_links_lead_somewhere() -> None:

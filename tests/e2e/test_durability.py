@@ -359,7 +359,7 @@ def test_a_folder_that_cannot_be_used_is_no_reason_not_to_serve(what: str, reque
         with penstock.client() as client:
             for i in range(20):
                 assert client.ask(recipient=f"r{i}@example.net") == "DUNNO"
-        most = 2 if what == "full" else 1
+        most = 3 if what == "full" else 1
         wait_until(lambda: len(health(port)[1]["problems"]) >= most, what="the alarm")
         code, told = health(port)
         log = penstock.log()

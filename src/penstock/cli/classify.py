@@ -32,7 +32,7 @@ def classify(text: tuple[str, ...], relay: str, status: str, policy: Path | None
 
     TEXT is as in the MTA's log or in a bounce. With - replies are read from standard input, one a line.
     """
-    classifier = _classifier(policy)
+    classifier = classifier_of(policy)
     if text == ("-",):
         for line in _lines():
             _print_line(line, classifier.classify(line, status, relay), as_json)
@@ -45,7 +45,7 @@ def classify(text: tuple[str, ...], relay: str, status: str, policy: Path | None
         _print(verdict)
 
 
-def _classifier(policy: Path | None) -> Classifier:
+def classifier_of(policy: Path | None) -> Classifier:
     """With the rules of the policy file; one that cannot be read is told and does without."""
     from penstock.config import ConfigError, default_path, load
     from penstock.config.replies import own_rules

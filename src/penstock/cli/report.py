@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from penstock.cli.classify import _classifier
+from penstock.cli.classify import classifier_of
 from penstock.cli.common import json_option
 from penstock.core.replies import Classifier
 from penstock.wire.reports import BadReport, Report, ReportedRecipient, read_report
@@ -46,7 +46,7 @@ def report(context: click.Context, files: tuple[Path, ...], policy: Path | None,
     FILE is a mail, an mbox, a maildir or another folder of mails, or - for standard input. With --json
     there is one object a line. Exit status 1 when any could not be read; the others still are.
     """
-    classifier = _classifier(policy)
+    classifier = classifier_of(policy)
     failed = False
     for path in files:
         for source in sources(path):

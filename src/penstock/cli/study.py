@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from penstock.cli.common import json_option, print_json
+from penstock.cli.logs import progress_bar, settings_of, write_text
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
     from penstock.config import Settings
     from penstock.study.findings import Group, Study, Threshold, Touched
-    from penstock.study.sources import Progress
 
 MOST_ROWS = 10
 _PATH = click.Path(path_type=Path, dir_okay=False)
@@ -52,13 +51,13 @@ def study(
     if propose is not None and propose.exists():
         raise click.ClickException(f"{propose}: is there already; name a new file")
     _check_folders(report, propose)
-    found, zone = _studied(logs, _settings(config), year, timezone)
+    found, zone = _studied(logs, settings_of(config), year, timezone)
     if report is not None:
         from penstock.study.study_page import study_page
 
-        _write(report, study_page(found, zone))
+        write_text(report, study_page(found, zone))
     if propose is not None:
-        _write(propose, found.policy)
+        write_text(propose, found.policy)
     if as_json:
         from penstock.study.export import as_json as exported
 
@@ -74,15 +73,6 @@ def _check_folders(*files: Path | None) -> None:
             raise click.ClickException(f"{file}: cannot be written in that folder")
 
 
-def _settings(file: Path | None) -> Settings:
-    from penstock.config import ConfigError, default_path, load
-
-    try:
-        return load(file or default_path())
-    except ConfigError as wrong:
-        raise click.ClickException("\n".join(map(str, wrong.problems))) from None
-
-
 def _studied(
     logs: tuple[str, ...], settings: Settings, year: int | None, timezone: str
 ) -> tuple[Study, tzinfo]:
@@ -95,32 +85,12 @@ def _studied(
     builtin = load(None).policy
     try:
         zone = zone_of(timezone)
-        with _progress() as progress:
+        with progress_bar() as progress:
             sources = open_sources(logs, progress)
             found = studied(sources, zone, year, time.time(), settings.policy.naming, builtin)
     except (SourceError, NothingToStudy, ValueError) as wrong:
         raise click.ClickException(str(wrong)) from None
     return found, zone
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """A bar on standard error, if somebody is looking."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("reading", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total or None)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as wrong:
-        raise click.ClickException(f"{path}: {wrong.strerror or wrong}") from None
 
 
 # --- the terminal -----------------------------------------------------------------------------

@@ -100,9 +100,9 @@ class Engine:
         if found is not None and found.stops:
             return self._refuse(flight, a.recipient, found)
         if self.detector.mode != "off":
-            suspected = self._suspected(flight, a, messages)
-            if suspected is not None:
-                return self._refuse(flight, a.recipient, suspected)
+            found = self._suspected(flight, a, messages) or found
+            if found is not None and found.stops:
+                return self._refuse(flight, a.recipient, found)
         second = int(a.at)
         self._charge(flight, second, 1, messages)
         if len(flight.recipients) < MOST_RECIPIENTS:

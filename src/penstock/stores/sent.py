@@ -98,7 +98,7 @@ class SentIndex:
         """Write what waits."""
         rows = list(self._waiting)
         self._waiting.clear()
-        if rows:
+        if rows or self.problem:
             await self._run(partial(self._write, rows))
 
     async def close(self) -> None:
