@@ -367,3 +367,25 @@ def test_a_damaged_key_costs_old_references_and_no_start(tmp_path: Path, damage:
     tracer = open_tracer(tmp_path)
     assert tracer.read(tracer.token(ALICE, T0)) is not None
     assert open_tracer(tmp_path / "missing").token(ALICE, T0)
+
+
+def test_a_report_waits_until_the_log_has_come_to_its_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.app.intake.LOOK_AGAIN", 0)
+
+    async def story() -> None:
+        async with office(tmp_path) as at:
+            left = [3]
+
+            def behind() -> int:
+                left[0] -= 1
+                if not left[0]:
+                    at.left()
+                return left[0]
+
+            at.intake._behind = behind
+            assert await at.take(bounce()) == ""
+            assert at.counted() == (1, 0)
+
+    run(story())

@@ -67,12 +67,14 @@ def test_a_complaint_and_what_is_neither(tmp_path: Path) -> None:
     assert (letter["kind"], letter["recipients"], letter["counts"]) == ("other", [], False)
 
 
-def test_only_the_failed_are_recipients(tmp_path: Path) -> None:
+def test_who_waits_is_told_apart_from_who_failed(tmp_path: Path) -> None:
     more = "\nFinal-Recipient: rfc822; carol@example.net\nAction: delayed\nStatus: 4.4.1\n"
     (tmp_path / "1").write_bytes(dsn(FIELDS + more))
     (row,) = rows(report(tmp_path / "1", "--json"))
-    assert [r["address"] for r in row["recipients"]] == ["bob@example.net"]
-    assert [(r["address"], r["permanent"]) for r in row["delayed"]] == [("carol@example.net", False)]
+    assert [(r["address"], r["action"], r["permanent"]) for r in row["recipients"]] == [
+        ("bob@example.net", "failed", True),
+        ("carol@example.net", "delayed", False),
+    ]
 
 
 def test_in_words(tmp_path: Path) -> None:

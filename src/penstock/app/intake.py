@@ -7,6 +7,7 @@ the message had recipients. What our own MTA reports was in its log already.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from collections.abc import Callable
@@ -29,12 +30,17 @@ KEY_BYTES: Final = 32
 USUAL_COMPLAINT: Final = "abuse"
 """What a complaint that names no type is (RFC 5965 §7.3)."""
 
+LOOKS: Final = 600
+LOOK_AGAIN: Final = 0.1
+"""So often, and at intervals of so many seconds, a report looks whether the logs have been caught up."""
+
 UNLOGGED: Final = 5
 """Reports that count about one message of which only the reference is known: a recipient could forge them."""
 
 
 class Intake:
-    """``take`` is what a ``ReportServer`` hands its reports to. ``reads_log``: the MTA's log is followed.
+    """``take`` is what a ``ReportServer`` hands its reports to. ``reads_log``: the MTA's log is followed;
+    ``behind``: bytes of it that are not read yet.
 
     ``bounces`` and ``complaints``: recipients that were counted; ``repeated``: those that were not, because
     they came before or the message had fewer; ``uncounted``: reports that are no complaint (not-spam and
@@ -42,7 +48,13 @@ class Intake:
     """
 
     def __init__(
-        self, engine: Engine, sent: SentIndex, tracer: Tracer, clock: Callable[[], float], reads_log: bool
+        self,
+        engine: Engine,
+        sent: SentIndex,
+        tracer: Tracer,
+        clock: Callable[[], float],
+        reads_log: bool,
+        behind: Callable[[], int] = int,
     ) -> None:
         self.bounces = 0
         self.complaints = 0
@@ -54,6 +66,7 @@ class Intake:
         self._tracer = tracer
         self._clock = clock
         self._reads_log = reads_log
+        self._behind = behind
 
     async def take(self, name: str, report: Report, raw: bytes) -> str:
         """Count a report; why it is to be kept, "" when it is dealt with."""
@@ -61,6 +74,7 @@ class Intake:
         if not report.counts:
             self.uncounted += 1
             return ""
+        await self._wait_for_logs()
         about, message = await self._message_of(report)
         if message is None:
             return "about no message that is known to have left here"
@@ -71,6 +85,13 @@ class Intake:
         for recipient in people or (_UNNAMED,):
             await self._count(report, about, message, recipient)
         return ""
+
+    async def _wait_for_logs(self) -> None:
+        """A log that is being caught up may not have come to the message yet, nor to its own bounce."""
+        for _ in range(LOOKS):
+            if not self._behind():
+                return
+            await asyncio.sleep(LOOK_AGAIN)
 
     async def _message_of(self, report: Report) -> tuple[str, Found | None]:
         """The message, and the id that it was found by: what bounds the reports about it must not be an id

@@ -41,10 +41,11 @@ class Returns:
             tracer = open_tracer(settings.state)
             if wanted.header:
                 self._node.engine.stamp = lambda sender, at: f"{HEADER}: {tracer.token(sender, at)}"
-            self._node.intake = Intake(
-                self._node.engine, self._node.sent, tracer, self._node.clock, reads_log=bool(self._node.logs)
+            node = self._node
+            node.intake = Intake(
+                node.engine, node.sent, tracer, node.clock, bool(node.logs), lambda: _behind(node)
             )
-            await self._listen(self._node.intake)
+            await self._listen(node.intake)
 
     async def _listen(self, intake: Intake) -> None:
         settings = self._node.settings
@@ -86,3 +87,8 @@ class Returns:
         for path in self._bound:
             with contextlib.suppress(OSError):
                 path.unlink()
+
+
+def _behind(node: Node) -> int:
+    """Bytes of the followed logs that are not read yet."""
+    return sum(watched.follower.source.bytes_behind for watched in node.logs)

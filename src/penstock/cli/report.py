@@ -125,8 +125,9 @@ def _mbox(name: str, lines: Iterator[bytes]) -> Iterator[Source]:
 
 def as_row(name: str, found: Report, classifier: Classifier) -> dict[str, Any]:
     """The report as JSON says it."""
-    told = found.failed if found.kind == "bounce" else found.recipients if found.kind == "complaint" else ()
-    waiting = [r for r in found.recipients if r.action == "delayed"]
+    told = found.recipients
+    if found.kind != "complaint":
+        told = tuple(r for r in told if r.action in ("failed", "delayed"))
     return {
         "file": name,
         "kind": found.kind,
@@ -134,7 +135,6 @@ def as_row(name: str, found: Report, classifier: Classifier) -> dict[str, Any]:
         "original_message_id": found.original_message_id,
         "feedback_type": found.feedback_type,
         "counts": found.counts,
-        "delayed": [_recipient(r, classifier, "bounce") for r in waiting],
         "original_queue_id": found.original_queue_id,
         "original_from": found.original_from,
         "reporting_mta": found.reporting_mta,
@@ -145,13 +145,14 @@ def as_row(name: str, found: Report, classifier: Classifier) -> dict[str, Any]:
 
 def _recipient(r: ReportedRecipient, classifier: Classifier, kind: str) -> dict[str, Any]:
     if kind == "complaint":
-        return {"address": r.address, "class": None, "status": "", "permanent": False}
+        return {"address": r.address, "class": None, "status": "", "permanent": False, "action": ""}
     verdict = classifier.classify(r.reply, r.status, r.relay)
     return {
         "address": r.address,
         "class": str(verdict.reply_class),
         "status": r.status,
-        "permanent": verdict.permanent,
+        "permanent": verdict.permanent and r.action == "failed",
+        "action": r.action,
         "rule": verdict.rule,
         "reply": r.reply,
     }
@@ -162,8 +163,8 @@ def as_text(row: dict[str, Any]) -> str:
     about = f", message {row['original_message_id']}" if row["original_message_id"] else ""
     kind = row["kind"] if row["kind"] != "complaint" else f"complaint ({row['feedback_type']})"
     lines = [f"{row['file']}: {kind}{about}"]
-    lines += [f"  {r['address']}{_because(r)}" for r in row["recipients"]]
-    lines += [f"  {r['address']} waits{_because(r)}" for r in row["delayed"]]
+    waits = {"delayed": " waits"}
+    lines += [f"  {r['address']}{waits.get(r['action'], '')}{_because(r)}" for r in row["recipients"]]
     return "\n".join(printable(line) for line in lines)
 
 
