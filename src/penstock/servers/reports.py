@@ -263,12 +263,12 @@ class ReportServer:
         """Read, hand on, delete or keep one mail. Raises OSError."""
         why = await self._resolved(name, await asyncio.to_thread(self.folder.read, name))
         if not why:
-            self.figures.understood += 1
             await self._in_folder(self.folder.drop, name)
+            self.figures.understood += 1
             return
-        self.figures.kept += 1
         log.warning("a report is kept", report=name, why=why)
         await self._in_folder(self.folder.keep, name, why)
+        self.figures.kept += 1
 
     async def _resolved(self, name: str, raw: bytes) -> str:
         """Why the mail is to be kept, "" when it is dealt with."""
