@@ -263,8 +263,8 @@ class ReportServer:
         """Read, hand on, delete or keep one mail. Raises OSError."""
         why = await self._resolved(name, await asyncio.to_thread(self.folder.read, name))
         if not why:
-            await self._in_folder(self.folder.drop, name)
             self.figures.understood += 1
+            await self._in_folder(self.folder.drop, name)
             return
         log.warning("a report is kept", report=name, why=why)
         await self._in_folder(self.folder.keep, name, why)
