@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from penstock.cli.config import check
-from penstock.cli.study import study
+from penstock.cli import main
 from study.support import DAY, MONDAY, Platform, weeks
 
 
@@ -21,7 +20,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(study, [str(argument) for argument in arguments], env={"COLUMNS": "120"})
+    return CliRunner().invoke(main, ["study", *map(str, arguments)], env={"COLUMNS": "120"})
 
 
 def test_it_tells_limits_and_who_is_above_them(log: Path) -> None:
@@ -45,7 +44,7 @@ def test_report_and_policy_are_written(log: Path, tmp_path: Path) -> None:
     result = run(log, "--report", report, "--propose", policy)
     assert result.exit_code == 0, result.output
     assert report.read_text().startswith("<!doctype html>")
-    assert "is valid" in CliRunner().invoke(check, [str(policy)]).output
+    assert "is valid" in CliRunner().invoke(main, ["config", "check", str(policy)]).output
     again = run(log, "--propose", policy)
     assert (again.exit_code, again.output) == (1, f"Error: {policy}: is there already; name a new file\n")
 

@@ -200,7 +200,8 @@ def test_what_is_not_understood_is_kept_with_the_reason(
         async with intake(folder, taker) as server, client(folder / "smtp") as peer:
             (answer,) = await peer.mail(raw)
             name = answer.split()[-1]
-            await until(lambda: names(folder, "kept") == [name, f"{name}.reason"])
+            await until(lambda: server.figures.kept == 1)
+            assert names(folder, "kept") == [name, f"{name}.reason"]
             kept = folder / "reports" / "kept"
             assert (kept / f"{name}.reason").read_text().startswith(why)
             assert (kept / name).read_bytes().replace(b"\r\n", b"\n").rstrip() == raw.rstrip()
