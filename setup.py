@@ -11,6 +11,7 @@ HOT = [
     "src/penstock/core/sender.py",
     "src/penstock/engine/gate.py",
     "src/penstock/engine/refusals.py",
+    "src/penstock/engine/refusing.py",
     "src/penstock/engine/roster.py",
     "src/penstock/servers/policy.py",
     "src/penstock/stores/counts.py",

@@ -12,27 +12,25 @@ from collections.abc import Callable
 from typing import Final
 
 from penstock.core.acquaintance import Acquaintance
-from penstock.core.decision import PASS, PASSING, Decision, Refusal
+from penstock.core.decision import PASS, Decision
 from penstock.core.events import Attempt, began, kib_of
 from penstock.core.flight import ASKS_END, MOST_RECIPIENTS, Channel, Flight, Flights
 from penstock.core.ledger import Counter
 from penstock.core.limits import Unit
-from penstock.core.policy import WHOLE_MESSAGE, Policy, Verb, situation_of
+from penstock.core.policy import WHOLE_MESSAGE, Policy, Verb
 from penstock.core.sender import Sender, block, check
 from penstock.engine.book import MOST_AT_ONCE, Book
 from penstock.engine.detector import Detector
 from penstock.engine.observe import Observer
 from penstock.engine.pausing import Pausing
-from penstock.engine.refusals import STRETCH_GAP, Refusals
+from penstock.engine.refusals import Refusals
+from penstock.engine.refusing import Refusing
 from penstock.engine.roster import Roster
 from penstock.ports import Counts, Directory, Records, Remembered, Sent
 
 _RECIPIENTS: Final = int(Counter.RECIPIENTS)
 _MESSAGES: Final = int(Counter.MESSAGES)
 _KIB: Final = int(Counter.KIB)
-_REFUSED: Final = int(Counter.REFUSED)
-_STOPPED: Final = int(Counter.STOPPED)
-_SHADOWED: Final = int(Counter.SHADOWED)
 
 LANDED_KEPT: Final = 600.0
 """Seconds for which a finished message is remembered, for questions that are repeated."""
@@ -59,11 +57,12 @@ class Engine:
         self.flights = Flights()
         self.stamp: Callable[[str, float], str] | None = None
         self._book = Book(self.roster, self.refusals, counts)
-        self._pausing = Pausing(self.roster, self._book)
+        self._pausing = pausing = Pausing(self.roster, self._book)
+        self._refusing = Refusing(self.roster, self.refusals, self._book, pausing)
         self._count = self._book.count
         self._mail = self._book.mail
         self.detector = Detector(self.roster, self._book, acquaintance)
-        observer = Observer(self.roster, self._book, self._pausing, self.detector, self.died, sent)
+        observer = Observer(self.roster, self._book, pausing, self.detector, self.died, sent)
         self.observer = observer
         self.observe = observer.observe
         self._stages: dict[str, Callable[[Attempt, Channel], Decision]] = {
@@ -311,11 +310,11 @@ class Engine:
         if at >= sender.replan_at:
             self.roster.replan(sender, at)
         if sender.standing.stopped:
-            return self._stopped(sender, flight, recipients, at)
+            return self._refusing.stopped(sender, flight, recipients, at)
         if at < sender.blocked_until and sender.blocked is not None:
             wanted = messages if sender.blocked_unit is Unit.MESSAGES else recipients
             if wanted:
-                return self._over(sender.blocked, flight, recipients, at)
+                return self._refusing.over(sender.blocked, flight, recipients, at)
         found = None
         for excess in check(sender, int(at), recipients, messages, kib):
             limit = excess.limit
@@ -323,7 +322,7 @@ class Engine:
             if limit.mode == "shadow":
                 self._book.shadowed(refusal, sender, recipients, at, str(sender.profile.over_limit))
                 continue
-            found = self._over(refusal, flight, recipients, at)
+            found = self._refusing.over(refusal, flight, recipients, at)
             if found.stops:
                 block(sender, excess, refusal, int(at))
                 return found
@@ -344,58 +343,13 @@ class Engine:
 
     # --- refusing ---------------------------------------------------------------------------
 
-    def _stopped(self, sender: Sender, flight: Flight, recipients: int, at: float) -> Decision:
-        """The sender is paused or locked."""
-        situation = situation_of(sender.standing.state)
-        refusal = sender.halted
-        if refusal is None or at - refusal.last_at > STRETCH_GAP:
-            refusal = sender.halted = self._book.stretch(
-                sender, f"standing:{sender.standing.state}", at, None
-            )
-        return self._answer(refusal, flight, recipients, at, situation, _STOPPED, sender.ticket)
-
     def _suspected(self, flight: Flight, a: Attempt, messages: int) -> Decision | None:
         """The refusal of a recipient whom a sender under suspicion may not reach now."""
         own = flight.senders[0]
         if messages:
             self.detector.arrive(own, a)
         case = self.detector.admit(own, a.recipient, a.at)
-        if case is None:
-            return None
-        if own.standing.stopped:
-            return self._stopped(own, flight, 1, a.at)
-        refusal = self._book.suspected(own, case.opened_at, case.why, a.at)
-        return self._answer(refusal, flight, 1, a.at, "over_limit", _STOPPED, own.ticket)
-
-    def _over(self, refusal: Refusal, flight: Flight, recipients: int, at: float) -> Decision:
-        """A limit is exceeded; too many refusals pause the sender."""
-        own = flight.senders[0]
-        stops = own.profile.over_limit.verb not in PASSING
-        counter = _REFUSED if stops else _SHADOWED
-        answer = self._answer(refusal, flight, recipients, at, "over_limit", counter, own.ticket)
-        if stops:
-            own.spare_refused -= recipients
-            if own.spare_refused < 0:
-                self._pausing.after_refusal(own, at)
-        return answer
-
-    def _answer(
-        self,
-        refusal: Refusal,
-        flight: Flight,
-        recipients: int,
-        at: float,
-        situation: str,
-        counter: int,
-        ticket: int,
-    ) -> Decision:
-        own, second = flight.senders[0], int(at)
-        for sender in flight.senders:
-            self._count(sender, counter, second, recipients)
-        self.refusals.count(refusal, recipients, at)
-        action = getattr(own.profile, situation)
-        text = self.roster.policy.text(situation, own.entry.language if own.entry is not None else "")
-        return self.refusals.decision(refusal, action, text, ticket)
+        return None if case is None else self._refusing.suspected(flight, case, a.at)
 
     def _refuse(self, flight: Flight, recipient: str, decision: Decision) -> Decision:
         """Remember the refusal for a repeated question; a whole-message verb ends the flight."""

@@ -1,0 +1,76 @@
+"""Refusals as they are answered: counted, added to their stretch, worded by the sender's profile."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from penstock.core.decision import PASSING, Decision, Refusal
+from penstock.core.flight import Flight
+from penstock.core.ledger import Counter
+from penstock.core.policy import situation_of
+from penstock.core.sender import Sender
+from penstock.engine.book import Book
+from penstock.engine.detector import Case
+from penstock.engine.pausing import Pausing
+from penstock.engine.refusals import STRETCH_GAP, Refusals
+from penstock.engine.roster import Roster
+
+_REFUSED: Final = int(Counter.REFUSED)
+_STOPPED: Final = int(Counter.STOPPED)
+_SHADOWED: Final = int(Counter.SHADOWED)
+
+
+class Refusing:
+    """Gives the answer for each cause of a refusal."""
+
+    def __init__(self, roster: Roster, refusals: Refusals, book: Book, pausing: Pausing) -> None:
+        self._roster = roster
+        self._refusals = refusals
+        self._book = book
+        self._pausing = pausing
+
+    def stopped(self, sender: Sender, flight: Flight, recipients: int, at: float) -> Decision:
+        """The sender is paused or locked."""
+        state = sender.standing.state
+        refusal = sender.halted
+        if refusal is None or at - refusal.last_at > STRETCH_GAP:
+            refusal = sender.halted = self._book.stretch(sender, f"standing:{state}", at, None)
+        return self._answer(refusal, flight, recipients, at, situation_of(state), _STOPPED, sender.ticket)
+
+    def suspected(self, flight: Flight, case: Case, at: float) -> Decision:
+        """The sender is under suspicion, or was paused for it just now."""
+        own = flight.senders[0]
+        if own.standing.stopped:
+            return self.stopped(own, flight, 1, at)
+        refusal = self._book.suspected(own, case.opened_at, case.why, at)
+        return self._answer(refusal, flight, 1, at, "over_limit", _STOPPED, own.ticket)
+
+    def over(self, refusal: Refusal, flight: Flight, recipients: int, at: float) -> Decision:
+        """A limit is exceeded; too many refusals pause the sender."""
+        own = flight.senders[0]
+        stops = own.profile.over_limit.verb not in PASSING
+        counter = _REFUSED if stops else _SHADOWED
+        answer = self._answer(refusal, flight, recipients, at, "over_limit", counter, own.ticket)
+        if stops:
+            own.spare_refused -= recipients
+            if own.spare_refused < 0:
+                self._pausing.after_refusal(own, at)
+        return answer
+
+    def _answer(
+        self,
+        refusal: Refusal,
+        flight: Flight,
+        recipients: int,
+        at: float,
+        situation: str,
+        counter: int,
+        ticket: int,
+    ) -> Decision:
+        own, second = flight.senders[0], int(at)
+        for sender in flight.senders:
+            self._book.count(sender, counter, second, recipients)
+        self._refusals.count(refusal, recipients, at)
+        action = getattr(own.profile, situation)
+        text = self._roster.policy.text(situation, own.entry.language if own.entry is not None else "")
+        return self._refusals.decision(refusal, action, text, ticket)
