@@ -42,9 +42,9 @@ def view(
 ) -> View:
     """A sender first seen ``age`` days ago. ``days``: its past, yesterday first."""
     ledger = ledger_of(today, days)
-    hour, day, week = ledger.sums(T0, WINDOWS)
+    _, day, week = ledger.sums(T0, WINDOWS)
     habit = habit_of(ledger, int(T0 - age * DAY), T0)
-    return View(T0, kind, usual, habit, hour, day, week, shared, tainted, refused_elsewhere)
+    return View(T0, kind, usual, habit, day, week, shared, tainted, refused_elsewhere)
 
 
 def weight(signal: str, seen: View) -> float:

@@ -40,9 +40,3 @@ class Clock:
 def midnight(at: float) -> float:
     """The beginning of the day (UTC) that holds ``at``."""
     return at // DAY * DAY
-
-
-def time_of_day(at: float) -> str:
-    """Seconds since the epoch → ``13:42``."""
-    minutes = int(at % DAY) // 60
-    return f"{minutes // 60:02}:{minutes % 60:02}"

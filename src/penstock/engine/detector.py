@@ -242,7 +242,6 @@ class Detector:
             sender.kind,
             usual,
             watch.habit,
-            hour,
             day,
             week,
             shared,

@@ -14,7 +14,7 @@ WINDOWS: Final = (3600, 86400, 7 * 86400)
 
 @dataclass(slots=True)
 class View:
-    """``hour``, ``day``, ``week``: sums by counter. ``shared``: accounts to which the sender's newest client
+    """``day``, ``week``: sums by counter. ``shared``: accounts to which the sender's newest client
     network is new as well. ``tainted``: it was seen in an incident. ``refused_elsewhere``: the share of all
     other senders' recipients that was refused for reputation, content or rate within the hour."""
 
@@ -22,7 +22,6 @@ class View:
     kind: str
     usual: Usual
     habit: Habit
-    hour: list[int]
     day: list[int]
     week: list[int]
     shared: int = 0

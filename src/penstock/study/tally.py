@@ -83,7 +83,6 @@ class Tally:
         self._from = self._to = 0.0
         self._day, self._hour, self._midnight = 0, 0, 0.0
         self._sweep_at = 0.0
-        self._swept = 0
         self._handlers: dict[type, Callable[[Any], None]] = {
             Accepted: self._accepted,
             Delivered: self._delivered,

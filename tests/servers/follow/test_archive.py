@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from penstock.servers.follow import expand
 from penstock.servers.follow.archive import candidates
 from penstock.servers.follow.position import Mark, Position
 
@@ -43,15 +42,6 @@ def test_a_file_that_is_being_packed_counts_as_it_was(tmp_path: Path) -> None:
     for name in ("mail.log", "mail.log.1", "mail.log.1.gz"):
         (tmp_path / name).touch()
     assert [one.path.name for one in candidates(tmp_path / "mail.log")] == ["mail.log.1", "mail.log"]
-
-
-def test_patterns_name_live_logs_only(tmp_path: Path) -> None:
-    for name in ("a/mail.log", "a/mail.log.1", "a/mail.log.2.gz", "b/mail.log", "b/mail-20260127.log"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    found = expand([f"{tmp_path}/*/mail*", f"{tmp_path}/missing.log", f"{tmp_path}/a/mail.log"])
-    names = [str(path.relative_to(tmp_path)) for path in found]
-    assert names == ["a/mail.log", "b/mail.log", "missing.log"]
 
 
 def test_a_position_survives_packing() -> None:

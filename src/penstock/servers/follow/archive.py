@@ -10,8 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Sequence
-from glob import glob, has_magic
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -102,24 +101,6 @@ def _in_order(found: list[Candidate], live: Path) -> list[Candidate]:
     else:
         rotated.sort(key=lambda one: one.rank, reverse=schemes == {"number"})
     return rotated + [one for one in found if one.path.name == live.name]
-
-
-def expand(patterns: Iterable[str]) -> list[Path]:
-    """Live logs that paths and shell patterns name now, sorted; a plain path stands for itself, there or not.
-
-    What rotation left beside them is not a log of its own.
-    """
-    found: set[Path] = set()
-    for pattern in patterns:
-        names = glob(pattern) if has_magic(pattern) else [pattern]  # noqa: PTH207 (it may be absolute)
-        found.update(map(Path, names))
-    return sorted(path for path in found if not _is_rotated(path, found))
-
-
-def _is_rotated(path: Path, others: Iterable[Path]) -> bool:
-    if path.suffix[1:] in _PACKED:
-        return True
-    return any(one.parent == path.parent and _names(one).fullmatch(path.name) for one in others)
 
 
 class Survey:
