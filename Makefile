@@ -21,6 +21,8 @@ venv: $(VENV)/.dev ## a virtual environment with Penstock and all that its devel
 
 debian: ## install the Debian packages of the tests (as root; starts no service)
 	@scripts/debian-packages postfix=postfix mariadbd=mariadb-server initdb=postgresql
+	-@scripts/debian-packages logrotate=logrotate /lib/systemd/systemd-journal-remote=systemd-journal-remote \
+		chromium=chromium
 
 demo: $(VENV)/.run ## install into a virtual environment and watch a small hosting platform for half a minute
 	@$(BIN)/penstock demo $(DEMO_ARGS)

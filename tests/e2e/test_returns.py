@@ -7,6 +7,7 @@ import os
 import shutil
 import smtplib
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -249,7 +250,7 @@ def test_the_journal_is_followed_as_well(
     """Lines as Postfix writes them, in a real journal; a kill in between doubles nothing."""
     penstock = Penstock("")
     folder = penstock.folder.path
-    journal = Journal(folder / "journal")
+    journal = Journal(folder / "journal", int(time.time()) - 60)
     journal.folder.mkdir()
     _redirect_journalctl(folder, journal.folder, monkeypatch)
     unit = "postfix@-.service"

@@ -19,7 +19,8 @@ T = TypeVar("T")
 _PORTS = 2_500
 _FIRST = 10_000 + _PORTS * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8)
 _TURN = itertools.count(os.getpid() * 37)
-PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+_SYSTEM = ":/usr/sbin:/sbin"
+PATH = os.environ.get("PATH", "") + _SYSTEM
 
 
 def free_port() -> int:
@@ -144,7 +145,7 @@ class Daemon(Server):
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder.path,
-                env={**os.environ, "PATH": PATH, **(env or {})},
+                env={**os.environ, "PATH": os.environ.get("PATH", "") + _SYSTEM, **(env or {})},
                 start_new_session=True,
                 user=self.owner,
                 group=pwd.getpwnam(self.owner).pw_gid if self.owner else None,

@@ -24,12 +24,14 @@ def _find(tool: str) -> str | None:
 
 
 class Journal:
-    """Entries go into one file of the folder; its sequence numbers go on from write to write."""
+    """Entries go into one file of the folder; its sequence numbers go on from write to write.
 
-    def __init__(self, folder: Path) -> None:
+    ``since``: the time of the first entry (seconds)."""
+
+    def __init__(self, folder: Path, since: int = 1_700_000_000) -> None:
         self.folder = folder
         self.boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
-        self._at = 1_700_000_000_000_000
+        self._at = since * 1_000_000
 
     def write(self, *texts: str | bytes, program: str = "postfix/smtpd", unit: str = "") -> None:
         """One entry for each text."""

@@ -48,7 +48,6 @@ views = st.builds(
     habits,
     all_counts,
     all_counts,
-    all_counts,
     shared=st.integers(0, 10_000),
     tainted=st.booleans(),
     refused_elsewhere=st.floats(0, 1),

@@ -88,9 +88,10 @@ def test_fields_of_any_size_cost_bounded_memory() -> None:
 
 
 @given(st.binary(max_size=400), st.integers(1, 50))
-def test_nothing_raises(data: bytes, size: int) -> None:
-    parsed(data, size)
-    parsed(entry(text("MESSAGE", "x")) + data, size)
+def test_whatever_follows_the_entry_before_it_is_kept(data: bytes, size: int) -> None:
+    assert all(len(one.text) <= 4 * len(data) for one in parsed(data, size))
+    first, *_ = parsed(entry(text("MESSAGE", "x")) + data, size)
+    assert first.text == "x"
 
 
 @given(st.lists(st.binary(max_size=60)), st.integers(1, 50))

@@ -499,9 +499,10 @@ def test_the_first_part_of_a_split_line() -> None:
 
 
 @given(NASTY, st.sampled_from(["<= ", "=> ", "== ", "** ", "H=", "", "x authenticator failed for "]))
-def test_nothing_raises(text: str, begin: str) -> None:
-    parse(f"{NEW} {begin}{text}")
-    parse(begin + text)
+def test_whatever_is_said_the_queue_id_is_the_lines_own(text: str, begin: str) -> None:
+    found = parse(f"{NEW} {begin}{text}")
+    assert found is None or found is IGNORED or getattr(found, "queue_id", NEW) == NEW
+    assert not isinstance(parse(begin + text), Arrived | Outcome)
 
 
 def test_every_kind_is_ignored() -> None:

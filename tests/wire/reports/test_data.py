@@ -166,8 +166,8 @@ def test_the_classes(cases: list[Case]) -> None:
     rows = list(pairs(cases))
     assert len(rows) > 280
     assert share(meant == told for _, meant, told in rows) >= 0.88
-    assert macro_f1((meant, told) for _, meant, told in rows) >= 0.85, "by the labels as they are"
-    assert macro_f1((WRONG.get(name, meant), told) for name, meant, told in rows) >= 0.90, "checked"
+    assert macro_f1((meant, told) for _, meant, told in rows) >= 0.90, "by the labels as they are"
+    assert macro_f1((WRONG.get(name, meant), told) for name, meant, told in rows) >= 0.93, "checked"
 
 
 def test_unknown_users_and_reputation_are_not_confused(cases: list[Case]) -> None:
