@@ -32,7 +32,7 @@ class Attempt(NamedTuple):
     sender: str = ""
 
 
-MOST_KIB = 1 << 30
+MOST_KIB = 1 << 29
 
 
 def kib_of(size: int) -> int:

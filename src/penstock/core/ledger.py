@@ -30,8 +30,9 @@ KEEP = AGES[-1][0]
 AHEAD = AGES[-1][1]
 """Slots: what lies further in the future was counted by a wrong clock, and is not looked at."""
 
-_COUNT_BITS = 30
-_COUNTER_BITS = 5
+_COUNT_BITS = 29
+_COUNTER_BITS = 6
+_COUNTER = (1 << _COUNTER_BITS) - 1
 _MOST = (1 << _COUNT_BITS) - 1
 _SLOT_SHIFT = _COUNT_BITS + _COUNTER_BITS
 _LAST_SLOT = (1 << (64 - _SLOT_SHIFT)) - 1
@@ -88,7 +89,15 @@ class Counter(IntEnum):
     ENVELOPES = 30
     """Envelope senders new to this sender."""
     NEWLY_DEAD = 31
-    """Unknown users, each address once."""
+    """Unknown users whom nobody here has got mail through to before, each address once."""
+    PROVEN = 32
+    """Novel recipients that got it: each address once."""
+    FOREIGN = 33
+    """Recipients of mail from client networks that are not known to be the sender's own."""
+    FOREIGN_NOVEL = 34
+    """Of these: the novel ones."""
+    TRAPS = 35
+    """Recipients that are spam traps of the operator."""
 
 
 MOST_ENTRIES = 480 * len(Counter)
@@ -193,7 +202,7 @@ class Ledger:
             slot = entry >> _SLOT_SHIFT
             if slot < oldest:
                 break
-            if entry >> _COUNT_BITS & 31 == counter and slot <= newest:
+            if entry >> _COUNT_BITS & _COUNTER == counter and slot <= newest:
                 total += entry & _MOST
         return total
 
@@ -204,7 +213,7 @@ class Ledger:
         return sum(
             entry & _MOST
             for entry in self._entries
-            if oldest <= entry >> _SLOT_SHIFT < newest and entry >> _COUNT_BITS & 31 == counter
+            if oldest <= entry >> _SLOT_SHIFT < newest and entry >> _COUNT_BITS & _COUNTER == counter
         )
 
     def sums(self, at: int, windows: Sequence[int]) -> list[list[int]]:
@@ -216,7 +225,7 @@ class Ledger:
         for window in windows:
             begin = bisect_left(entries, (at - window) // SLOT << _SLOT_SHIFT, 0, end)
             for entry in entries[begin:end]:
-                sums[entry >> _COUNT_BITS & 31] += entry & _MOST
+                sums[entry >> _COUNT_BITS & _COUNTER] += entry & _MOST
             end = begin
             found.append(sums.copy())
         return found
@@ -228,7 +237,7 @@ class Ledger:
         now, day = at // SLOT, 86400 // SLOT
         for entry in self._entries:
             age = (now - (entry >> _SLOT_SHIFT)) // day
-            if entry >> _COUNT_BITS & 31 == counter and 0 <= age < days:
+            if entry >> _COUNT_BITS & _COUNTER == counter and 0 <= age < days:
                 found[age] += entry & _MOST
         return found
 
@@ -246,7 +255,7 @@ class Ledger:
             slot = entry >> _SLOT_SHIFT
             if total <= most:
                 break
-            if oldest <= slot <= newest and entry >> _COUNT_BITS & 31 == counter:
+            if oldest <= slot <= newest and entry >> _COUNT_BITS & _COUNTER == counter:
                 total -= entry & _MOST
                 at = (slot + 1) * SLOT + window
         return at
@@ -256,7 +265,7 @@ class Ledger:
         self._turn(self._slot)
         oldest = (at - 30 * 86400) // SLOT
         day = 86400 // SLOT
-        slots = (e >> _SLOT_SHIFT for e in self._entries if e >> _COUNT_BITS & 31 == counter and e & _MOST)
+        slots = (e >> _SLOT_SHIFT for e in self._entries if e >> _COUNT_BITS & _COUNTER == counter and e & _MOST)
         return len({slot // day for slot in slots if slot >= oldest})
 
     def coarsen(self, at: int) -> None:
@@ -270,7 +279,7 @@ class Ledger:
             width = _width(newest - slot)
             if width and entry & _MOST:
                 end = slot - slot % width + width - 1
-                key = end << _COUNTER_BITS | entry >> _COUNT_BITS & 31
+                key = end << _COUNTER_BITS | entry >> _COUNT_BITS & _COUNTER
                 merged[key] = min(merged.get(key, 0) + (entry & _MOST), _MOST)
         packed = [key << _COUNT_BITS | count for key, count in sorted(merged.items())]
         self._entries = array("Q", packed[-MOST_ENTRIES:])
@@ -285,7 +294,7 @@ class Ledger:
         """(second, counter, count) of each entry, oldest first."""
         self._turn(self._slot)
         for entry in self._entries:
-            yield (entry >> _SLOT_SHIFT) * SLOT, entry >> _COUNT_BITS & 31, entry & _MOST
+            yield (entry >> _SLOT_SHIFT) * SLOT, entry >> _COUNT_BITS & _COUNTER, entry & _MOST
 
     def last_at(self) -> int:
         """Second of the newest slot with a count; 0 when there is none."""
