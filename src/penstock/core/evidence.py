@@ -19,8 +19,14 @@ from dataclasses import dataclass
 from typing import Final
 
 GROUP_DISCOUNT: Final = 0.5
-GROUP_MOST: Final = 8.0
+GROUP_MOST: Final = 8.5
 """Nats: no group of signals pauses a sender alone, whatever its size."""
+
+ALLEGED: Final = frozenset({"flow", "network"})
+"""Groups that see what is sent and where from, not what became of it."""
+
+ALLEGED_MOST: Final = 11.0
+"""Nats of these groups together: alone they do not pause."""
 
 SLOW_PART: Final = 0.36
 
@@ -57,7 +63,7 @@ class Detection:
     false_pauses: float = 0.1
     missed: float = 0.01
     compromised: float = 1.0
-    canaries: int = 4
+    canaries: int = 3
     lasts: int | None = None
 
     @property
@@ -90,7 +96,12 @@ def suspicion(prior: float, findings: Iterable[Finding]) -> float:
             groups.setdefault(finding.group, []).append(finding.weight)
         else:
             total += finding.weight
-    for weights in groups.values():
+    alleged = 0.0
+    for name, weights in groups.items():
         ordered = sorted(weights, key=abs, reverse=True)
-        total += min(GROUP_MOST, sum(weight * GROUP_DISCOUNT**i for i, weight in enumerate(ordered)))
-    return total
+        found = min(GROUP_MOST, sum(weight * GROUP_DISCOUNT**i for i, weight in enumerate(ordered)))
+        if name in ALLEGED:
+            alleged += found
+        else:
+            total += found
+    return total + min(alleged, ALLEGED_MOST)

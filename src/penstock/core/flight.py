@@ -51,13 +51,15 @@ class Flight:
     address twice (Postfix counts it twice and delivers it once), or a broken connection.
     ``live``: what it has charged stands in the ledgers. ``landed_at`` (seconds) and ``kib``: when it was
     committed, and the size charged then. ``verdict``: the decision that holds for
-    the whole message.
+    the whole message. ``foreign``: the client's network if it is not the sender's own; ``strangers``:
+    recipients that were new to the sender.
     """
 
     __slots__ = (
         "channel",
         "charged",
         "committed",
+        "foreign",
         "key",
         "kib",
         "landed_at",
@@ -67,6 +69,7 @@ class Flight:
         "recipients",
         "repeats",
         "senders",
+        "strangers",
         "unnamed",
         "verdict",
     )
@@ -86,6 +89,8 @@ class Flight:
         self.landed_at = 0
         self.kib = 0
         self.verdict: Decision | None = None
+        self.foreign = ""
+        self.strangers = 0
 
     @property
     def airborne(self) -> bool:
@@ -157,15 +162,17 @@ class Flights:
             del landed[next(iter(landed))]
         landed[queue_id] = flight
 
-    def crash(self, queue_id: str, at: float) -> Flight | None:
-        """The message of that queue id that was committed just before or after ``at``, handed over once.
+    def landed(self, queue_id: str, at: float) -> Flight | None:
+        """The message of that queue id that was committed just before or after ``at``.
 
         Short queue ids recur: what is told of an earlier message says nothing about this one.
         """
         found = self._landed.get(queue_id)
-        if found is None or abs(at - found.landed_at) > CRASHES_WITHIN:
-            return None
-        return self._landed.pop(queue_id)
+        return found if found is not None and abs(at - found.landed_at) <= CRASHES_WITHIN else None
+
+    def crash(self, queue_id: str, at: float) -> Flight | None:
+        """The same, handed over once."""
+        return self._landed.pop(queue_id) if self.landed(queue_id, at) is not None else None
 
     def orphan(self, channel: Channel) -> None:
         """The connection is closed: its messages are kept a while, Postfix may ask again on another."""

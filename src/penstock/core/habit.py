@@ -1,8 +1,9 @@
 """What is usual for a sender, read from its ledger.
 
-The last day does not count, so nobody can raise his own bar today; and it is the second-largest day that
-counts, so that one day, honest or not, raises nothing. What an attacker who is patient gains is bounded
-by what the floors leave him anyway.
+The last week does not count, so nobody can raise his own bar while he is at it; and it is the second-largest
+day that counts, so that one day, honest or not, raises nothing. What an attacker who is patient gains is
+bounded by what the floors leave him anyway. Of a sender younger than two weeks all but the last day counts:
+there is nothing else.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from typing import Final
 from penstock.core.ledger import Counter, Ledger
 
 DAYS: Final = 31
+DELAY: Final = 7
+"""Days that do not count yet."""
+
 LASTS: Final = 3600
 """Seconds after which a habit is read again."""
 
@@ -22,14 +26,16 @@ DORMANT: Final = 25
 
 @dataclass(slots=True)
 class Habit:
-    """``recipients``, ``novel``, ``networks``, ``envelopes``: on the second-busiest of the last 30 days,
-    today left out. ``active``: days with mail among them; ``age``: days since the sender was first seen;
-    ``quiet``: days since its last mail before today (``DAYS`` when there was none)."""
+    """``recipients``, ``novel``, ``networks``, ``envelopes``: on the second-busiest of the days that count;
+    ``novel_share``: of the recipients of these days, smoothed. ``active``: days with mail in the last 30,
+    today left out; ``age``: days since the sender was first seen; ``quiet``: days since its last mail
+    before today (``DAYS`` when there was none)."""
 
     recipients: int
     novel: int
     networks: int
     envelopes: int
+    novel_share: float
     active: int
     age: float
     quiet: int
@@ -38,15 +44,19 @@ class Habit:
 
 def habit_of(ledger: Ledger, first_seen: int, at: int) -> Habit:
     """The habit as of second ``at``."""
-    recipients = ledger.daily(Counter.RECIPIENTS, at, DAYS)[1:]
+    age = max(0, at - first_seen) / 86400
+    begin = 1 + DELAY if age >= 2 * DELAY else 1
+    mailed = ledger.daily(Counter.RECIPIENTS, at, DAYS)
+    recipients, novel = mailed[begin:], ledger.daily(Counter.NOVEL, at, DAYS)[begin:]
     return Habit(
         recipients=_second(recipients),
-        novel=_second(ledger.daily(Counter.NOVEL, at, DAYS)[1:]),
-        networks=_second(ledger.daily(Counter.NETWORKS, at, DAYS)[1:]),
-        envelopes=_second(ledger.daily(Counter.ENVELOPES, at, DAYS)[1:]),
-        active=sum(1 for n in recipients if n),
-        age=max(0, at - first_seen) / 86400,
-        quiet=next((i for i, n in enumerate(recipients) if n), DAYS - 1) + 1,
+        novel=_second(novel),
+        networks=_second(ledger.daily(Counter.NETWORKS, at, DAYS)[begin:]),
+        envelopes=_second(ledger.daily(Counter.ENVELOPES, at, DAYS)[begin:]),
+        novel_share=(sum(novel) + 1.5) / (sum(recipients) + 5),
+        active=sum(1 for n in mailed[1:] if n),
+        age=age,
+        quiet=next((i for i, n in enumerate(mailed[1:]) if n), DAYS - 1) + 1,
         at=at,
     )
 

@@ -265,7 +265,9 @@ class Ledger:
         self._turn(self._slot)
         oldest = (at - 30 * 86400) // SLOT
         day = 86400 // SLOT
-        slots = (e >> _SLOT_SHIFT for e in self._entries if e >> _COUNT_BITS & _COUNTER == counter and e & _MOST)
+        slots = (
+            e >> _SLOT_SHIFT for e in self._entries if e >> _COUNT_BITS & _COUNTER == counter and e & _MOST
+        )
         return len({slot // day for slot in slots if slot >= oldest})
 
     def coarsen(self, at: int) -> None:

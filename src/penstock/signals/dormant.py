@@ -11,11 +11,11 @@ from penstock.core.habit import DORMANT
 from penstock.core.ledger import Counter
 from penstock.signals.view import View
 
-GROUP = ""
+GROUP = "flow"
 FROM = 30.0
 """Days of age: a new account was never awake."""
 
-MOST = 2.5
+MOST = 4.0
 
 
 def weigh(view: View) -> tuple[float, str] | None:
@@ -24,5 +24,5 @@ def weigh(view: View) -> tuple[float, str] | None:
     if view.habit.quiet < DORMANT or view.habit.age < FROM or novel < view.usual.novel:
         return None
     return min(
-        0.5 * (novel - view.usual.novel + 1), MOST
+        0.8 * (novel - view.usual.novel + 1), MOST
     ), f"it had been silent for {view.habit.quiet} days or more"

@@ -11,7 +11,7 @@ from penstock.core.ledger import Counter
 from penstock.signals.view import View
 
 GROUP = ""
-FIRST = 0.7
+FIRST = 1.0
 EACH_MORE = 1.0
 MOST = 4.0
 

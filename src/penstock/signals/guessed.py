@@ -10,7 +10,7 @@ from __future__ import annotations
 from penstock.core.ledger import Counter
 from penstock.signals.view import View
 
-GROUP = ""
+GROUP = "network"
 FAILURES = 20
 WEIGHT = 1.0
 
@@ -18,6 +18,6 @@ WEIGHT = 1.0
 def weigh(view: View) -> tuple[float, str] | None:
     """Failures of the day beside a new network."""
     failures = view.today(Counter.LOGIN_FAILURES)
-    if failures < FAILURES or not view.today(Counter.NETWORKS):
+    if failures < FAILURES or not view.today(Counter.FOREIGN_NOVEL):
         return None
     return WEIGHT, f"{failures} logins failed today"

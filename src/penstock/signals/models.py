@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+Rates = Sequence[tuple[float, float, float]]
+
 
 def tail(n: float, usual: float, exponent: float, most: float) -> float:
     """Weight of ``n`` where up to ``usual`` is nothing special: honest days beyond it thin out as a power law
@@ -12,8 +14,13 @@ def tail(n: float, usual: float, exponent: float, most: float) -> float:
     return min(exponent * math.log(n / usual), most) if n > usual else 0.0
 
 
-def mixture(bad: int, good: int, rates: Sequence[tuple[float, float]]) -> float:
-    """Log-likelihood of ``bad`` among ``bad + good`` under rates with these weights."""
-    terms = [math.log(w) + bad * math.log(p) + good * math.log(1 - p) for p, w in rates]
+def rates(*pairs: tuple[float, float]) -> Rates:
+    """(rate, weight) pairs as ``mixture`` reads them."""
+    return [(math.log(weight), math.log(rate), math.log(1 - rate)) for rate, weight in pairs]
+
+
+def mixture(bad: int, good: int, under: Rates) -> float:
+    """Log-likelihood of ``bad`` among ``bad + good`` under a mixture of rates."""
+    terms = [weight + bad * yes + good * no for weight, yes, no in under]
     most = max(terms)
-    return most + math.log(sum(math.exp(term - most) for term in terms))
+    return most + math.log(sum([math.exp(term - most) for term in terms]))

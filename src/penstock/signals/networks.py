@@ -1,30 +1,48 @@
-"""Client networks that this login has never used.
+"""Strangers are written to from a network that is not the sender's own.
 
 Theory: a stolen password is used from elsewhere: 9 in 10 attacks come from a network (/16 of IPv4, /32 of
-IPv6) new to the account, and often from many (one account: 342 addresses in 41 countries); an honest login
-meets a new one on about 1 day in 30 (travel, a new telephone contract).
-Cost: none. Victims: travellers and users of a VPN: one new network alone slows nobody.
+IPv6) that the account has not used, and often from many (one account: 342 addresses in 41 countries); an
+honest login is met in a foreign one on about 1 day in 30 (travel, a new telephone contract). There the owner
+goes on writing to whom he knows, a stranger writes to strangers: each recipient weighs, new (19 of 20 in
+attacks) or known, against the share that is usual for this sender. A burst from its own network
+speaks for the owner.
+Cost: none. Victims: travellers who write to many new people; a business that has moved.
 """
 
 from __future__ import annotations
 
+import math
+
 from penstock.core.ledger import Counter
 from penstock.signals.view import View
 
-GROUP = ""
-FIRST = 3.0
-EACH_MORE = 1.2
-MOST = 7.0
-YOUNG = 3
-"""Active days before which every network is new."""
+GROUP = "network"
+FIRST = 2.0
+STOLEN = 0.95
+OWN = -1.5
+SETTLED = 5
+"""Days with mail after which a sender's networks are known."""
+
+LEAST, MOST = -3.0, 7.5
+LEAST_SHARE, MOST_SHARE = 0.3, 0.9
 
 
 def weigh(view: View) -> tuple[float, str] | None:
-    """Networks that are new today, beyond those that are usual."""
-    found = view.today(Counter.NETWORKS) - view.habit.networks
-    if view.kind != "login" or found <= 0:
+    """Recipients of today's mail from foreign networks, new and known."""
+    if view.kind != "login":
         return None
-    share = min(1.0, view.habit.active / YOUNG)
-    weight = min(FIRST + EACH_MORE * (found - 1), MOST) * share
-    word = "network" if found == 1 else "networks"
-    return (weight, f"it came from {found} {word} that it has never used before") if weight else None
+    if not view.today(Counter.FOREIGN_NOVEL):
+        burst = view.today(Counter.NOVEL) > view.usual_novel
+        settled = min(1.0, view.habit.active / SETTLED) * view.seen
+        return (OWN * settled, "all of it comes from its own networks") if burst and settled else None
+    weight, novel, known = max(_of(view.day, view), _of(view.week, view))
+    weight = max(LEAST, min(MOST, weight)) * view.seen
+    return weight, f"it wrote to {novel} new and {known} known recipients from networks that are not its own"
+
+
+def _of(counts: list[int], view: View) -> tuple[float, int, int]:
+    novel = counts[Counter.FOREIGN_NOVEL]
+    known = counts[Counter.FOREIGN] - novel
+    share = max(LEAST_SHARE, min(MOST_SHARE, view.habit.novel_share))
+    weight = novel * math.log(STOLEN / share) + known * math.log((1 - STOLEN) / (1 - share))
+    return FIRST + weight, novel, known

@@ -1,8 +1,9 @@
 """Recipients that this sender has never got mail through to.
 
 Theory: people write to people they know; a stranger with their password has a list. Days with n new
-recipients thin out as n**-4 beyond what is usual (at 30 new ones an hour 1e-6 to 2e-4 of legitimate
-account-days are left). What goes to known recipients speaks for the owner.
+recipients thin out as n**-5 beyond what is usual (at 30 new ones an hour 1e-6 to 2e-4 of legitimate
+account-days are left), and so do hours beyond two fifths of a usual day. What goes to known recipients speaks
+for the owner.
 Cost: none; counts of the ledger. Victims: the first letter to a whole address book, a new list.
 """
 
@@ -13,21 +14,26 @@ from penstock.signals.models import tail
 from penstock.signals.view import View
 
 GROUP = "flow"
-EXPONENT = 4.0
-MOST = 7.5
+EXPONENT = 5.0
+MOST = 7.0
+HOUR = 0.4
+LEAST_HOUR = 3.0
+SCRIPT_HOUR = 2.0
+"""A web site writes to strangers one by one."""
 KNOWN = 0.3
-"""Nats that each known recipient takes away, up to half of the weight."""
+"""Nats that each known recipient takes away, up to a third of the weight."""
 
 
 def weigh(view: View) -> tuple[float, str] | None:
-    """Today's novel recipients against what is usual."""
-    novel, recipients = view.today(Counter.NOVEL), view.today(Counter.RECIPIENTS)
-    usual = max(view.usual.novel, view.habit.novel * 1.5)
-    weight = tail(novel, usual, EXPONENT, MOST)
+    """Novel recipients of the day and the hour against what is usual."""
+    day = tail(view.today(Counter.NOVEL), view.usual_novel, EXPONENT, MOST)
+    least = SCRIPT_HOUR if view.is_script else LEAST_HOUR
+    usual = max(least, view.usual_novel * HOUR)
+    hour = tail(view.hour[Counter.NOVEL], usual, EXPONENT, MOST)
+    weight, counts = (hour, view.hour) if hour > day else (day, view.day)
     if not weight:
         return None
-    weight -= min(KNOWN * max(0, recipients - novel), weight / 2)
-    return (
-        weight,
-        f"{novel} of today's {recipients} recipients are new to it, usual is up to {usual:.0f} a day",
-    )
+    novel, recipients = counts[Counter.NOVEL], counts[Counter.RECIPIENTS]
+    weight -= min(KNOWN * max(0, recipients - novel), weight / 3)
+    when, most = ("in an hour", usual) if hour > day else ("today", view.usual_novel)
+    return weight * view.seen, f"{novel} recipients {when} are new to it, usual is up to {most:.0f}"

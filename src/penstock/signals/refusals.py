@@ -1,6 +1,6 @@
 """Other hosts refuse the mail for its content, our reputation or its rate.
 
-Theory: honest mail meets such a reply in about 1 % of recipients, stolen accounts' in 15 %; those that were
+Theory: honest mail meets such a reply in 1 to 3 % of recipients, stolen accounts' in 15 %; those that were
 delivered speak against it. When our address is listed everybody is refused, so what the other senders meet
 within the same hour is what is expected of this one.
 Cost: none. Victims: a customer whose newsletter trips a filter, alone.
@@ -14,7 +14,7 @@ from penstock.core.ledger import Counter
 from penstock.signals.view import View
 
 GROUP = ""
-HONEST = 0.01
+HONEST = 0.03
 STOLEN = 0.15
 MOST = 4.0
 

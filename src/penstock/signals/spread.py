@@ -18,6 +18,6 @@ MOST = 1.0
 def weigh(view: View) -> tuple[float, str] | None:
     """Freemail among today's novel recipients."""
     novel, freemail = view.today(Counter.NOVEL), view.today(Counter.FREEMAIL)
-    if novel <= view.usual.novel or freemail < 0.5 * novel:
+    if novel <= view.usual_novel or freemail < 0.5 * novel:
         return None
     return min(EACH * freemail, MOST), f"{freemail} of the {novel} new recipients are at free providers"

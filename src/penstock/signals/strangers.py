@@ -21,7 +21,7 @@ MOST = 1.5
 def weigh(view: View) -> tuple[float, str] | None:
     """Strangers among today's novel recipients."""
     novel, strangers = view.today(Counter.NOVEL), view.today(Counter.STRANGERS)
-    if novel <= view.usual.novel:
+    if novel <= view.usual_novel:
         return None
     weight = max(-MOST, min(MOST, EACH * strangers - OTHERS * (novel - strangers)))
     return weight, f"nobody here knows {strangers} of the {novel} new recipients"

@@ -9,25 +9,54 @@ from penstock.core.evidence import Usual
 from penstock.core.habit import Habit
 from penstock.core.ledger import Counter
 
-WINDOWS: Final = (3600, 86400, 7 * 86400)
+WINDOWS: Final = (300, 3600, 86400, 7 * 86400)
+BURST: Final = 15
+BURST_HOUR: Final = 60
+BURST_DAY: Final = 150
 
 
 @dataclass(slots=True)
 class View:
-    """``day``, ``week``: sums by counter. ``shared``: accounts to which the sender's newest client
-    network is new as well. ``tainted``: it was seen in an incident. ``refused_elsewhere``: the share of all
-    other senders' recipients that was refused for reputation, content or rate within the hour."""
+    """``now`` (five minutes), ``hour``, ``day``, ``week``: sums by counter. ``seen``: how well the sender is known, from 0 to 1.
+    ``shared``: accounts to which the sender's newest client network is foreign today, ``shared_known`` and
+    ``shared_novel``: their recipients, known and new to them. ``tainted``: the network was seen in an
+    incident. ``refused_elsewhere``: the share of all other senders' recipients that was refused for
+    reputation, content or rate within the hour."""
 
     at: int
     kind: str
     usual: Usual
     habit: Habit
+    now: list[int]
+    hour: list[int]
     day: list[int]
     week: list[int]
+    seen: float = 1.0
     shared: int = 0
+    shared_known: int = 0
+    shared_novel: int = 0
     tainted: bool = False
     refused_elsewhere: float = 0.0
 
     def today(self, counter: Counter) -> int:
         """Of the last 24 hours."""
         return self.day[counter]
+
+    @property
+    def is_script(self) -> bool:
+        """A web site or a local user: nobody has logged in."""
+        return self.kind in ("uid", "script")
+
+    @property
+    def is_burst(self) -> bool:
+        """New recipients in quick succession: a flood's pace, or a newsletter's."""
+        return (
+            self.now[Counter.NOVEL] >= BURST
+            or self.hour[Counter.NOVEL] >= BURST_HOUR
+            or self.day[Counter.NOVEL] >= BURST_DAY
+        )
+
+    @property
+    def usual_novel(self) -> float:
+        """New recipients of a day that are nothing special for this sender."""
+        return max(self.usual.novel, self.habit.novel * 1.5)
