@@ -56,7 +56,7 @@ class Message:
     ``kind`` and ``name`` tell whom it is charged to as the log has it, not yet canonical: ``login``,
     ``uid``, ``script`` or ``ip``; ``NOBODY`` for notices (``<>``), forwards and what is re-injected
     of these. ``recipients`` and ``size`` (bytes) are 0 until the MTA has told them. ``stopped`` is for
-    whoever replays: recipients that were not let through.
+    whoever replays: recipients that were not let through, or by how many seconds later.
     """
 
     __slots__ = (
@@ -84,7 +84,7 @@ class Message:
         self.message_id = ""
         self.recipients = 0
         self.size = 0
-        self.stopped: set[str] | None = None
+        self.stopped: dict[str, float] | None = None
 
 
 class Accepted(NamedTuple):

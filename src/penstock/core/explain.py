@@ -59,11 +59,12 @@ def figures(
 def cause(refusal: Refusal) -> str:
     """Why, as half a sentence with its figures."""
     f = refusal.figures
+    incident = f" (incident {f['incident']})" if "incident" in f else ""
     if "suspected" in f:
-        return f"it looks as if somebody else were using it: {f['suspected']}"
+        return f"it looks as if somebody else were using it: {f['suspected']}{incident}"
     if "limit" not in f:
         until = f", until {when(float(f['until']))}" if "until" in f else ""
-        return f"it is {f['state']} since {when(float(f['since']))} by {f['by']}{until}: {f['why']}"
+        return f"it is {f['state']} since {when(float(f['since']))} by {f['by']}{until}: {f['why']}{incident}"
     kind = "the exception for this sender" if f.get("override") else f"profile {f['profile']}"
     if f["unit"] in OUTCOMES:
         of = f" of {f['recipients']} recipients" if "recipients" in f else ""

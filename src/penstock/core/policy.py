@@ -70,7 +70,8 @@ class Profile:
     ``limits`` hold for each sender, ``parent_limits`` for a customer's senders together.
     ``newcomer`` steps count days since the sender exists, ``trusted`` steps its clean active
     days among the last 30. ``slowed`` and ``probation`` are the fractions of the limits that
-    those standings leave; ``probation_for`` is in seconds.
+    those standings leave; ``probation_for`` is in seconds. ``vouched``: how many times its limits a sender may
+    send while evidence speaks for it.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Profile:
     slowed: float = 0.1
     probation: float = 0.25
     probation_for: int = 86400
+    vouched: float = 1.0
     over_limit: Action = DEFER
     paused: Action = DEFER
     locked: Action = REJECT
@@ -158,7 +160,7 @@ class Policy:
 
 
 def enforced(policy: Policy) -> Policy:
-    """The policy as if none of its rules were in shadow mode."""
+    """The policy as if neither its rules nor its detection were in shadow mode; what is off stays off."""
     profiles = {
         name: replace(
             profile,
@@ -169,7 +171,10 @@ def enforced(policy: Policy) -> Policy:
         for name, profile in policy.profiles.items()
     }
     overrides = {key: replace(o, limits=_enforced(o.limits)) for key, o in policy.overrides.items()}
-    return replace(policy, profiles=profiles, overrides=overrides)
+    detection = policy.detection
+    if detection.mode == "shadow":
+        detection = replace(detection, mode="enforce")
+    return replace(policy, profiles=profiles, overrides=overrides, detection=detection)
 
 
 def _enforced(limits: tuple[Limit, ...]) -> tuple[Limit, ...]:

@@ -38,6 +38,7 @@ class Sender:
     then the refusal ``blocked`` repeats without a look; ``halted`` is the refusal of a sender that is
     paused or locked. ``first_seen``: seconds since the epoch.
     ``log_id``/``log_segment``: this sender's number in that segment of the count log (-1: in none).
+    ``origin``: client and envelope sender last seen, nothing new about them until ``origin_until``.
     ``novel_left``: novel recipients until the signals look again; ``watch``: what they remember, None for
     most.
     """
@@ -56,6 +57,8 @@ class Sender:
         "log_id",
         "log_segment",
         "novel_left",
+        "origin",
+        "origin_until",
         "override",
         "parent",
         "profile",
@@ -96,6 +99,8 @@ class Sender:
         self.log_segment = -1
         self.novel_left = UNNOTICED
         self.watch: Watch | None = None
+        self.origin = ""
+        self.origin_until = 0.0
 
     @property
     def kind(self) -> str:

@@ -21,7 +21,7 @@ from penstock.core.freemail import FREEMAIL
 from penstock.core.habit import LASTS, habit_of
 from penstock.core.ledger import Counter, Ledger, window_since
 from penstock.core.policy import WHOLE_MESSAGE
-from penstock.core.sender import Sender, Watch
+from penstock.core.sender import Excess, Sender, Watch
 from penstock.core.standing import State, change
 from penstock.engine.book import Book
 from penstock.engine.networks import Networks, networks_of
@@ -53,10 +53,13 @@ BLIND: Final = 6 * 3600
 """Seconds without any outcome after which none are expected."""
 
 MOST_CASES: Final = 20_000
-MOST_MET: Final = 5000
-MOST_UNDER_WAY: Final = 10_000
+MOST_MET: Final = 1000
+MOST_UNDER_WAY: Final = 200
 STRIDE: Final = 0.1
 """The signals look again when novel recipients have grown by this part."""
+
+UNREMARKABLE: Final = 0.4
+"""Up to this part of a usual day, the novel recipients of an hour are nothing to look at."""
 
 GOOD: Final = 2
 BAD: Final = 14
@@ -69,8 +72,15 @@ AT_HOME: Final = 8
 TESTED: Final = 7
 """New recipients of the day whose outcome must be known before what flows, and where from, pauses a sender."""
 
-ONE_MESSAGE: Final = 2
-"""New recipients of one message that speak about its network: they are one person's one decision."""
+UNDER_WAY: Final = 60
+"""Seconds for which a recipient's outcome is not missed yet."""
+
+ARRIVED: Final = 0.6
+"""Of what is not under way: so much must have arrived."""
+
+STRANGERS: Final = 0.2
+HABITUAL: Final = 20.0
+"""So many times further may go who writes to few strangers."""
 
 MOST_OF_TRIAL: Final = 50
 """New recipients of a message that goes as a whole."""
@@ -135,22 +145,32 @@ class Detector:
     def arrive(self, sender: Sender, a: Attempt, flight: Flight) -> None:
         """A message begins: where from, under which name? ``foreign``: the network if it is not its own."""
         case = self.cases.get(sender.key)
+        origin = f"{a.client_address} {a.envelope_from}"
+        if case is None and origin == sender.origin and a.at < sender.origin_until:
+            return
         if case is not None and a.at - case.looked_at > LOOK_AGAIN:
             self._look(sender, a.at)
-        if a.envelope_from:
-            self._sign(sender, a.envelope_from.rpartition("@")[2].lower(), int(a.at))
-        if a.client_address and sender.key.startswith("login:"):
+        usual = not a.envelope_from or self._sign(
+            sender, a.envelope_from.rpartition("@")[2].lower(), int(a.at)
+        )
+        if a.client_address and sender.kind == "login":
             flight.foreign = self._come_from(sender, a.client_address, a.at)
+        if usual and not flight.foreign:
+            sender.origin, sender.origin_until = origin, float(int(a.at) // DAY * DAY + DAY)
 
-    def _sign(self, sender: Sender, name: str, second: int) -> None:
-        """The domain of an envelope sender is usual on the day after it was first used without suspicion."""
+    def _sign(self, sender: Sender, name: str, second: int) -> bool:
+        """Whether the domain of an envelope sender is usual: from the day after its first use on, if that was
+        without suspicion."""
         known, day = self.acquaintance, second // DAY
         usual = known.digest("e", sender.key, name)
-        before = sender.key not in self.cases and self._used_before("e", sender.key, name, day, 1)
-        if before or known.knows(usual):
+        if known.knows(usual) or (
+            sender.key not in self.cases and self._used_before("e", sender.key, name, day, 1)
+        ):
             known.meet(usual)
-        elif not known.meet(known.digest("e", sender.key, f"{name}\0{day}")):
+            return True
+        if not known.meet(known.digest("e", sender.key, f"{name}\0{day}")):
             self._book.count(sender, int(Counter.ENVELOPES), second, 1)
+        return False
 
     def _used_before(self, kind: str, key: str, what: str, day: int, most: int, least: int = 1) -> bool:
         """Whether it was used on ``least`` of the ``most`` days before."""
@@ -168,7 +188,7 @@ class Detector:
             known.meet(own)
             return ""
         home, day = known.digest("h", sender.key, ""), int(at) // DAY
-        young = at - self._roster.watching_since < YOUNG
+        young = at - self._watching_since < YOUNG
         if not known.meet(home) or (
             sender.key not in self.cases and (young or self._used_before("f", sender.key, wide, day, 7, 3))
         ):
@@ -180,7 +200,12 @@ class Detector:
         return narrow
 
     def _born(self, sender: Sender) -> float:
-        return max(float(sender.first_seen), self._roster.watching_since)
+        return max(float(sender.first_seen), self._watching_since)
+
+    @property
+    def _watching_since(self) -> float:
+        """Since when this node learns who writes to whom."""
+        return max(self._roster.watching_since, self.acquaintance.since)
 
     def admit(self, sender: Sender, recipient: str, at: float, flight: Flight) -> Case | None:
         """None when the recipient may pass, else the case for which it must not. Counts it when it is new."""
@@ -202,10 +227,10 @@ class Detector:
         if not known.meet(known.digest("a", sender.key, address)):
             self._count_novel(sender, address, int(at))
             flight.strangers += 1
-            if flight.foreign and flight.strangers <= ONE_MESSAGE:
+            if flight.foreign:
                 self._from_abroad(sender, flight.foreign, int(at), True)
         sender.novel_left -= 1
-        if sender.novel_left < 0 or case is not None:
+        if sender.novel_left < 0 or case is not None or flight.foreign:
             case = self._look(sender, at)
         if case is not None:
             if enforced and sender.standing.stopped:
@@ -270,6 +295,22 @@ class Detector:
         """Whether no further novel recipient of a slowed sender would pass now."""
         case = self.cases.get(sender.key)
         return case is not None and case.slowed and self._sighted(at) and self._full(case, "", at)
+
+    def vouches(self, sender: Sender, excess: Excess, at: float) -> bool:
+        """Whether a sender may go on beyond a limit: most of what it sent today has arrived. What it has just
+        sent is still under way; a sender under suspicion is held by its canaries."""
+        factor = sender.profile.vouched
+        if factor <= 1 or self.mode != "enforce" or not self._sighted(at):
+            return False
+        if sender.standing.state is not State.OPEN:
+            return False
+        now, day = sender.ledger.sums(int(at), (UNDER_WAY, DAY))
+        sent = day[Counter.RECIPIENTS] - now[Counter.RECIPIENTS]
+        if day[Counter.DELIVERED] < ARRIVED * sent:
+            return False
+        if day[Counter.NOVEL] <= STRANGERS * day[Counter.RECIPIENTS]:
+            factor *= HABITUAL
+        return excess.used < excess.allowed * factor
 
     # --- what comes back --------------------------------------------------------------------
 
@@ -383,14 +424,14 @@ class Detector:
     def _seen(self, sender: Sender, at: float) -> float:
         """How much is known of whom the sender writes to: a stranger may be one who writes seldom."""
         here, itself = (
-            min(1.0, (at - since) / DAY / COLD) for since in (self._roster.watching_since, self._born(sender))
+            min(1.0, (at - since) / DAY / COLD) for since in (self._watching_since, self._born(sender))
         )
         return here * (0.75 + 0.25 * itself) if sender.kind == "login" else here
 
     def _usual(self, sender: Sender, at: float) -> Usual:
         """The profile's floors; higher while nobody knows yet whom the sender writes to."""
         usual = sender.profile.usual
-        days = (at - self._roster.watching_since) / DAY
+        days = (at - self._watching_since) / DAY
         age = (at - self._born(sender)) / DAY
         cold, new = (max(0.0, 1 - time / COLD) for time in (days, age))
         factor = 1 + (COLD_FACTOR - 1) * cold
@@ -407,7 +448,10 @@ class Detector:
 
     def weigh(self, sender: Sender, at: float) -> tuple[float, tuple[Finding, ...]]:
         """Suspicion and its findings, the heaviest first."""
-        findings = self.adjust(sender, at, look(self.view(sender, at), self.weights))
+        return self._judge(sender, at, self.view(sender, at))
+
+    def _judge(self, sender: Sender, at: float, seen: View) -> tuple[float, tuple[Finding, ...]]:
+        findings = self.adjust(sender, at, look(seen, self.weights))
         findings.sort(key=lambda finding: -abs(finding.weight))
         return suspicion(self._rules.prior, findings), tuple(findings)
 
@@ -416,8 +460,10 @@ class Detector:
         rules = self._rules
         if self.mode == "off":
             return None
-        found, findings = self.weigh(sender, at)
-        sender.novel_left = int(STRIDE * sender.ledger.total(Counter.NOVEL, int(at), DAY))
+        seen = self.view(sender, at)
+        found, findings = self._judge(sender, at, seen)
+        usual = int(UNREMARKABLE * seen.usual_novel) - seen.hour[Counter.NOVEL]
+        sender.novel_left = max(usual, int(STRIDE * seen.day[Counter.NOVEL]))
         case = self.cases.get(sender.key)
         if case is None:
             if found < rules.slow_at:
@@ -481,6 +527,7 @@ class Detector:
 
     def sweep(self, at: float) -> None:
         """Close the cases of senders that have gone quiet."""
+        self._networks.forget(int(at))
         for case in [c for c in self.cases.values() if at - c.seen_at > CALM and at - c.looked_at > CALM]:
             sender = self._roster.get(case.sender, at)
             if not sender.standing.stopped:

@@ -16,10 +16,12 @@ from penstock.core.decision import PASS, Decision
 from penstock.core.events import Attempt, began, kib_of
 from penstock.core.flight import ASKS_END, MOST_RECIPIENTS, Channel, Flight, Flights
 from penstock.core.ledger import Counter
-from penstock.core.limits import Unit
+from penstock.core.limits import FLOW, Unit
 from penstock.core.policy import WHOLE_MESSAGE, Policy, Verb
 from penstock.core.sender import Sender, block, check
 from penstock.engine.book import MOST_AT_ONCE, Book
+from penstock.engine.budget import Budget
+from penstock.engine.casework import Casework
 from penstock.engine.detector import Detector
 from penstock.engine.observe import Observer
 from penstock.engine.pausing import Pausing
@@ -31,6 +33,12 @@ from penstock.ports import Counts, Directory, Records, Remembered, Sent
 _RECIPIENTS: Final = int(Counter.RECIPIENTS)
 _MESSAGES: Final = int(Counter.MESSAGES)
 _KIB: Final = int(Counter.KIB)
+
+VOUCHED_AT_ONCE: Final = 25
+"""Recipients or messages that pass before the evidence is asked again."""
+
+VOUCHED_AFTER: Final = 20.0
+"""Seconds after a refusal when the evidence is asked again."""
 
 LANDED_KEPT: Final = 600.0
 """Seconds for which a finished message is remembered, for questions that are repeated."""
@@ -56,13 +64,17 @@ class Engine:
         self.refusals = Refusals(records)
         self.flights = Flights()
         self.stamp: Callable[[str, float], str] | None = None
+        self.queued: Callable[[Attempt, str, bool], None] | None = None
+        self.budget = Budget()
         self._book = Book(self.roster, self.refusals, counts)
         self._pausing = pausing = Pausing(self.roster, self._book)
-        self._refusing = Refusing(self.roster, self.refusals, self._book, pausing)
+        self._refusing = Refusing(self.roster, self.refusals, self._book, pausing, self.budget)
         self._count = self._book.count
         self._mail = self._book.mail
         self.detector = Detector(self.roster, self._book, acquaintance)
-        observer = Observer(self.roster, self._book, pausing, self.detector, self.died, sent)
+        self.casework = Casework(self.roster, self._book, self.detector, records, remembered, at)
+        landed = self.flights.landed
+        observer = Observer(self.roster, self._book, pausing, self.detector, self.died, landed, sent)
         self.observer = observer
         self.observe = observer.observe
         self._stages: dict[str, Callable[[Attempt, Channel], Decision]] = {
@@ -70,6 +82,16 @@ class Engine:
             "DATA": self._data,
             "END-OF-MESSAGE": self._end,
         }
+
+    def take_over(self, late: Remembered, at: float) -> None:
+        """The records could be read only now."""
+        self.roster.take_over(late)
+        self.casework.take_over(late, at)
+
+    def save(self, most: int, at: float) -> None:
+        """Record what has changed of refusals and incidents, at most so many of each."""
+        self.refusals.save(most, at)
+        self.casework.save(most, at)
 
     def adopt(self, policy: Policy) -> None:
         """Take over a new policy, rules for replies included."""
@@ -99,7 +121,7 @@ class Engine:
         if found is not None and found.stops:
             return self._refuse(flight, a.recipient, found)
         if self.detector.mode != "off":
-            found = self._suspected(flight, a, messages) or found
+            found = self._suspected(flight, a, a.recipient, messages) or found
             if found is not None and found.stops:
                 return self._refuse(flight, a.recipient, found)
         second = int(a.at)
@@ -149,7 +171,10 @@ class Engine:
         refused = flight.verdict
         if refused is None and not flight.live:
             refused = self._revive(flight, a.at)
-        return refused or self._commit(flight, a) or PASS
+        refused = refused or self._commit(flight, a)
+        if self.queued is not None and a.queue_id and (refused is None or refused.verb is Verb.HOLD):
+            self.queued(a, flight.senders[0].key, refused is not None)
+        return refused or PASS
 
     def _unasked(self, a: Attempt, channel: Channel) -> Flight | None:
         """A message whose recipients nobody asked about: charge them by their number.
@@ -284,6 +309,8 @@ class Engine:
             if flight.channel.asks_end:
                 self.give_back(flight)
         self.flights.forget_before(at - LANDED_KEPT)
+        self.detector.sweep(at)
+        self.casework.sweep(at)
 
     # --- room and charge --------------------------------------------------------------------
 
@@ -318,6 +345,9 @@ class Engine:
         found = None
         for excess in check(sender, int(at), recipients, messages, kib):
             limit = excess.limit
+            if limit.unit in FLOW and self.detector.vouches(flight.senders[0], excess, at):
+                sender.spare_recipients = sender.spare_messages = VOUCHED_AT_ONCE
+                continue
             refusal = self._book.stretch(sender, f"limit:{limit.unit} {limit}", at, excess)
             if limit.mode == "shadow":
                 self._book.shadowed(refusal, sender, recipients, at, str(sender.profile.over_limit))
@@ -325,6 +355,8 @@ class Engine:
             found = self._refusing.over(refusal, flight, recipients, at)
             if found.stops:
                 block(sender, excess, refusal, int(at))
+                if flight.senders[0].profile.vouched > 1:
+                    sender.blocked_until = min(sender.blocked_until, at + VOUCHED_AFTER)
                 return found
         return found
 
@@ -343,12 +375,12 @@ class Engine:
 
     # --- refusing ---------------------------------------------------------------------------
 
-    def _suspected(self, flight: Flight, a: Attempt, messages: int) -> Decision | None:
+    def _suspected(self, flight: Flight, a: Attempt, recipient: str, messages: int) -> Decision | None:
         """The refusal of a recipient whom a sender under suspicion may not reach now."""
         own = flight.senders[0]
         if messages:
-            self.detector.arrive(own, a)
-        case = self.detector.admit(own, a.recipient, a.at)
+            self.detector.arrive(own, a, flight)
+        case = self.detector.admit(own, recipient, a.at, flight)
         return None if case is None else self._refusing.suspected(flight, case, a.at)
 
     def _refuse(self, flight: Flight, recipient: str, decision: Decision) -> Decision:
@@ -356,6 +388,7 @@ class Engine:
         if decision.verb in WHOLE_MESSAGE:
             self.give_back(flight)
             flight.verdict = decision
+            self.detector.withdrawn(flight)
         elif len(flight.recipients) < MOST_RECIPIENTS:
             flight.recipients[recipient] = decision
         return decision

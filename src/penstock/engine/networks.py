@@ -54,6 +54,12 @@ class Networks:
         found = self._days.get(narrow)
         return found if found is not None and found.day == second // DAY else None
 
+    def forget(self, second: int) -> None:
+        """Drop the days that are over."""
+        today = second // DAY
+        for narrow in [narrow for narrow, found in self._days.items() if found.day < today]:
+            del self._days[narrow]
+
     def taint(self, narrow: str, at: float) -> None:
         """An incident came from there."""
         self._tainted.pop(narrow, None)

@@ -40,7 +40,7 @@ SCRIPTED = rates(
 
 FLOODED = rates((0.04, 0.02), (0.08, 0.08), (0.15, 0.30), (0.27, 0.35), (0.45, 0.25))
 SLOW = rates((0.03, 0.18), (0.05, 0.14), (0.08, 0.22), (0.15, 0.26), (0.27, 0.13), (0.45, 0.07))
-LEAST, MOST = -6.0, 12.0
+LEAST, MOST = -9.0, 12.0
 CLEAR = 3.0
 """Nats from which on the hour or the week says more than the day: among many hours one is unlucky."""
 

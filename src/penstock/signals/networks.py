@@ -4,8 +4,9 @@ Theory: a stolen password is used from elsewhere: 9 in 10 attacks come from a ne
 IPv6) that the account has not used, and often from many (one account: 342 addresses in 41 countries); an
 honest login is met in a foreign one on about 1 day in 30 (travel, a new telephone contract). There the owner
 goes on writing to whom he knows, a stranger writes to strangers: each recipient weighs, new (19 of 20 in
-attacks) or known, against the share that is usual for this sender. A burst from its own network
-speaks for the owner.
+attacks) or known, against the share that is usual for this sender. What goes to strangers from its own
+networks on the same day takes weight away, and so does a habit of travelling. A burst from its own
+networks speaks for the owner.
 Cost: none. Victims: travellers who write to many new people; a business that has moved.
 """
 
@@ -19,6 +20,9 @@ from penstock.signals.view import View
 GROUP = "network"
 FIRST = 2.0
 STOLEN = 0.95
+SINGLE = 0.5
+"""Of a recipient: those of one message are one decision."""
+
 OWN = -1.5
 SETTLED = 5
 """Days with mail after which a sender's networks are known."""
@@ -36,7 +40,7 @@ def weigh(view: View) -> tuple[float, str] | None:
         settled = min(1.0, view.habit.active / SETTLED) * view.seen
         return (OWN * settled, "all of it comes from its own networks") if burst and settled else None
     weight, novel, known = max(_of(view.day, view), _of(view.week, view))
-    weight = max(LEAST, min(MOST, weight)) * view.seen
+    weight = max(LEAST, min(MOST, weight)) * view.seen / (1 + view.habit.networks)
     return weight, f"it wrote to {novel} new and {known} known recipients from networks that are not its own"
 
 
@@ -44,5 +48,6 @@ def _of(counts: list[int], view: View) -> tuple[float, int, int]:
     novel = counts[Counter.FOREIGN_NOVEL]
     known = counts[Counter.FOREIGN] - novel
     share = max(LEAST_SHARE, min(MOST_SHARE, view.habit.novel_share))
-    weight = novel * math.log(STOLEN / share) + known * math.log((1 - STOLEN) / (1 - share))
-    return FIRST + weight, novel, known
+    weight = novel * SINGLE * math.log(STOLEN / share) + known * math.log((1 - STOLEN) / (1 - share))
+    here = min(1.0, novel / max(1, counts[Counter.NOVEL]))
+    return (FIRST + weight) * here, novel, known

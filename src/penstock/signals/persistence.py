@@ -1,8 +1,8 @@
 """It goes on and on: strangers are written to from foreign networks, day in, day out.
 
 Theory: a traveller's day ends, a slow bot's does not. Beyond 20 new recipients of a week from networks that
-are not its own, at no newsletter's pace and with few known ones among them, each further one speaks a
-little; so a list that hardly bounces cannot go on for ever.
+are not its own, at no newsletter's pace with few known ones and some dead ones among them, each
+further one speaks a little; so a list that bounces little cannot go on for ever.
 Cost: none. Victims: a business that has moved and writes to new customers only.
 """
 
@@ -15,6 +15,9 @@ GROUP = ""
 FROM = 20
 EACH = 0.06
 MOST = 3.0
+CLEAN = 0.02
+"""Share of dead addresses below which a list is an honest one."""
+
 KNOWN = 0.2
 """Share of known recipients from which on it is the owner's business."""
 
@@ -22,7 +25,10 @@ KNOWN = 0.2
 def weigh(view: View) -> tuple[float, str] | None:
     """New recipients of the week from foreign networks, beyond what a journey explains."""
     foreign, novel = view.week[Counter.FOREIGN], view.week[Counter.FOREIGN_NOVEL]
+    dead, proven = view.week[Counter.NEWLY_DEAD], view.week[Counter.PROVEN]
     if view.kind != "login" or novel <= FROM or view.is_burst or foreign - novel > KNOWN * foreign:
+        return None
+    if dead < CLEAN * proven:
         return None
     weight = min(MOST, EACH * (novel - FROM) * (1 - view.habit.novel_share))
     return weight, f"this week it wrote to {novel} new recipients from networks that are not its own"

@@ -1,0 +1,257 @@
+"""What a verdict teaches: a lesson, narrow and wide. Pure: time is an argument.
+
+Narrow. After "legitimate" a sender has an allowance: *a day like that one is the owner's*. While a day is
+like it, the signals that spoke then, those of their groups, and all about what flows (it may have been
+stopped before they spoke) say nothing against the sender. A day is like it as long as
+
+    what flows        is up to twice what was seen (or LEAST_FLOW: what was stopped early shows little),
+    foreign networks  carried up to twice as many new recipients (or a few),
+    what comes back   (dead addresses, refusals, complaints) is up to twice the share seen, and chance.
+
+What was turned away counts as seen, and so does what is sent within SETTLES of the verdict: the rest of the
+newsletter belongs to it. A day beyond that is judged as if nothing had been allowed. So a hijacker of such
+an account, who comes from elsewhere or brings a bought list, meets the full evidence; signals that had not
+spoken speak as ever. Only the time since the verdict counts: what was judged is not held against anybody
+again.
+
+Wide. A signal's factor f multiplies its weight. It is fitted by stochastic gradient on the log loss of the
+posterior p = 1 / (1 + exp(-suspicion)) that the incident had: with y = 1 for compromised, else 0,
+
+    step of ln f = RATE * (y - p) * weight / (all weights that spoke)
+
+so a verdict that was expected moves little, a false pause most. A step fades within FADES to nothing; f stays
+within LEAST_FACTOR … MOST_FACTOR. One customer moves one factor once a month: no single verdict and no
+single customer can blind a signal, and good behaviour teaches nothing, only an administrator's word does.
+
+Cost: a lesson is some 500 bytes a sender; a sender without one costs two look-ups when it is looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final
+
+from penstock.core.evidence import Finding
+from penstock.core.incident import Incident, Suspect, Verdict
+from penstock.core.ledger import Counter
+
+DAY: Final = 86400.0
+LASTS: Final = 180 * DAY
+"""Seconds for which a lesson about a sender holds if nobody says otherwise."""
+
+BRIEFLY: Final = DAY
+"""Seconds for which what was judged is not held against a sender of whom nothing was to be learned."""
+
+SETTLES: Final = 2 * DAY
+SAME: Final = 2.0
+"""So many times what was seen is still the same kind of thing."""
+
+FLOW: Final = "flow"
+"""The group of signals that see how much is sent, and to whom."""
+
+DOUBT: Final = 50
+"""So many recipients with the usual share are added to those seen: of a few, two dead ones say little."""
+
+CHANCE: Final = 2.5
+"""Standard deviations: a list is looked at again and again, and no look may find bad luck."""
+
+LEAST_FLOW: Final = 100
+LEAST_FOREIGN: Final = 5
+SOME_FOREIGN: Final = 20
+PATTERN: Final = 0.5
+"""How much of a signal's weight a lesson about others takes away."""
+
+RATE: Final = 0.05
+FADES: Final = 180 * DAY
+ONCE_IN: Final = 30 * DAY
+LEAST_FACTOR, MOST_FACTOR = 0.5, 1.25
+MOST_WHO: Final = 50
+
+_FLOW: Final = (Counter.RECIPIENTS, Counter.NOVEL, Counter.STRANGERS, Counter.FREEMAIL)
+_REFUSED: Final = (Counter.REPUTATION, Counter.CONTENT, Counter.THROTTLED)
+_BAD: Final = (
+    ((Counter.NEWLY_DEAD,), (Counter.PROVEN, Counter.NEWLY_DEAD), 0.03, 1.0),
+    ((Counter.DEAD,), (Counter.NOVEL,), 0.02, 1.0),
+    (_REFUSED, (Counter.DELIVERED, *_REFUSED), 0.02, 1.0),
+    ((Counter.COMPLAINTS,), (Counter.DELIVERED,), 0.001, 0.0),
+    ((Counter.TRAPS,), (Counter.NOVEL,), 0.0, 0.0),
+)
+"""(what is bad, of what, the share that is nothing special, how many are)."""
+
+Counts = Mapping[str, int]
+"""A counter's name in small letters → how many."""
+
+
+class Learn(StrEnum):
+    """How far a verdict reaches."""
+
+    SENDER = "sender"
+    PATTERN = "pattern"
+    PROFILE = "profile"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What somebody says of an incident. ``until``: seconds since the epoch, None: as long as is usual."""
+
+    verdict: Verdict
+    learn: Learn
+    by: str
+    note: str = ""
+    until: float | None = None
+
+
+@dataclass(slots=True)
+class Lesson:
+    """What one verdict has taught; its name is the incident's.
+
+    ``learn``: how far it reaches; ``about``: for a pattern, whom (``customer:4711``, ``profile:personal``);
+    ``until``: when its allowance ends; ``signals``, ``groups``: what spoke; ``seen``: sender → what the day
+    of the incident was like; ``who``: whose incident it was; ``steps``: signal → step of ln f; ``given``:
+    the profile that its senders were given.
+    """
+
+    incident: str
+    verdict: Verdict
+    learn: Learn
+    at: float
+    by: str
+    until: float
+    note: str = ""
+    about: str = ""
+    given: str = ""
+    signals: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    seen: dict[str, dict[str, int]] = field(default_factory=dict)
+    who: tuple[str, ...] = ()
+    steps: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def ends_at(self) -> float:
+        """When nothing of it is left."""
+        return max(self.until, self.at + FADES) if self.steps else self.until
+
+    def covers(self, finding: Finding) -> bool:
+        """Whether the finding is of the kind that was judged."""
+        return finding.weight > 0 and (finding.signal in self.signals or finding.group in self.groups)
+
+    def forgives(self, sender: str, now: Counts, at: float) -> bool:
+        """Whether what a sender has done since (``now``) is like what was judged legitimate."""
+        if at >= self.until:
+            return False
+        seen = self.seen.get(sender)
+        if seen is None:
+            return any(is_like(each, now, 1.0, False) for each in self.seen.values())
+        return is_like(seen, now, SAME, at < self.at + SETTLES)
+
+    def absorb(self, sender: str, now: Counts, at: float) -> bool:
+        """While it settles, more of the same belongs to what was seen; whether that has grown."""
+        seen = self.seen.get(sender)
+        if seen is None or at >= self.at + SETTLES:
+            return False
+        grown = {name: n for name, n in now.items() if n > seen.get(name, 0) and name in _FLOW_NAMES}
+        seen.update(grown)
+        return bool(grown)
+
+
+_FLOW_NAMES: Final = frozenset(counter.name.lower() for counter in _FLOW)
+
+
+def is_like(seen: Counts, now: Counts, times: float, settling: bool) -> bool:
+    """Whether a day (``now``) is up to ``times`` another one. ``settling``: it may be longer."""
+    if not settling and any(_n(now, c) > max(times * _n(seen, c), LEAST_FLOW) for c in _FLOW):
+        return False
+    foreign = _n(seen, Counter.FOREIGN_NOVEL)
+    if _n(now, Counter.FOREIGN_NOVEL) > max(times * foreign, SOME_FOREIGN if foreign else LEAST_FOREIGN):
+        return False
+    if _n(now, Counter.ENVELOPES) > times * _n(seen, Counter.ENVELOPES) + 3:
+        return False
+    return all(_bearable(seen, now, times, *bad) for bad in _BAD)
+
+
+def _bearable(
+    seen: Counts,
+    now: Counts,
+    times: float,
+    bad: Iterable[Counter],
+    of: Iterable[Counter],
+    usual: float,
+    some: float,
+) -> bool:
+    """Whether so much coming back is what ``times`` the share seen leads to: some deviations of a Poisson
+    count may be chance."""
+    bad, of = tuple(bad), tuple(of)
+    found = sum(_n(seen, c) for c in bad) + usual * DOUBT
+    share = found / (sum(_n(seen, c) for c in of) + DOUBT)
+    expected = times * min(1.0, max(usual, share)) * sum(_n(now, c) for c in of)
+    return sum(_n(now, c) for c in bad) <= expected + CHANCE * math.sqrt(expected) + some
+
+
+def _n(counts: Counts, counter: Counter) -> int:
+    return counts.get(counter.name.lower(), 0)
+
+
+def seen_of(suspect: Suspect, counts: Counts) -> dict[str, int]:
+    """What the day of an incident was like for one of its senders: the most that was counted, and what was
+    turned away as if it had passed. ``counts``: of the last day."""
+    seen = {
+        name: max(counts.get(name, 0), suspect.counts.get(name, 0)) for name in {*counts, *suspect.counts}
+    }
+    for counter in (*_FLOW, Counter.FOREIGN_NOVEL):
+        name = counter.name.lower()
+        if seen.get(name):
+            seen[name] += suspect.stopped
+    return seen
+
+
+def soften(findings: list[Finding], lesson: Lesson, left: float) -> list[Finding]:
+    """The findings with so much ``left`` of the weight of those that the lesson covers."""
+    why = f" (allowed: {lesson.incident})"
+    return [
+        replace(f, weight=f.weight * left, text=f.text + why) if lesson.covers(f) else f for f in findings
+    ]
+
+
+# --- the factors of signals -----------------------------------------------------------------
+
+
+def steps_of(incident: Incident, verdict: Verdict) -> dict[str, float]:
+    """By how much a verdict moves the logarithm of each signal's factor."""
+    worst = incident.worst
+    spoke = worst.spoke
+    total = sum(spoke.values())
+    p = 1 / (1 + math.exp(-max(-30.0, min(30.0, worst.suspicion))))
+    error = (1.0 if verdict is Verdict.COMPROMISED else 0.0) - p
+    return {name: RATE * error * weight / total for name, weight in spoke.items()}
+
+
+def whose(incident: Incident) -> tuple[str, ...]:
+    """Whose word it is: the customers, or the senders where none is known."""
+    found = {f"customer:{s.customer}" if s.customer else s.sender for s in incident.suspects.values()}
+    return tuple(sorted(found)[:MOST_WHO])
+
+
+def fresh_steps(
+    steps: Mapping[str, float], who: Iterable[str], lessons: Iterable[Lesson], at: float
+) -> dict[str, float]:
+    """Those steps that nobody among ``who`` has made within the month."""
+    people = set(who)
+    recent = [x for x in lessons if abs(at - x.at) < ONCE_IN and not people.isdisjoint(x.who)]
+    made = {name for lesson in recent for name in lesson.steps}
+    return {name: step for name, step in steps.items() if name not in made}
+
+
+def factors(lessons: Iterable[Lesson], at: float) -> dict[str, float]:
+    """Signal → factor of its weight now; signals about which nothing was learned are left out."""
+    sums: dict[str, float] = {}
+    for lesson in lessons:
+        left = 1 - (at - lesson.at) / FADES
+        if 0 < left <= 1:
+            for name, step in lesson.steps.items():
+                sums[name] = sums.get(name, 0.0) + step * left
+    least, most = math.log(LEAST_FACTOR), math.log(MOST_FACTOR)
+    return {name: math.exp(max(least, min(most, total))) for name, total in sums.items()}
