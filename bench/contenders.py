@@ -13,10 +13,14 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from peers import PEERS
+from prime import primed
 from processes import BUILD, HERE, HOST, ROOT, Contender, Running, StartFailed, free_port, policy_server
 
 PENSTOCK_CONFIG = """\
+[detection]
+mode = "{detection}"
 [profiles.personal]
+usual = {{ novel = 100000, recipients = 10000000 }}
 recipients = ["1000000/m", "10000000/h", "100000000/d"]
 messages = ["1000000/m", "10000000/h", "100000000/d"]
 """
@@ -44,19 +48,23 @@ def constant(folder: Path) -> Iterator[Running]:
         yield running
 
 
-def serve_command(program: Path, folder: Path, port: int) -> list[str | Path]:
-    """The command line of Penstock with its state and six limits that never bite, below `folder`."""
+def serve_command(program: Path, folder: Path, port: int, detection: str) -> list[str | Path]:
+    """The command line of Penstock with its state and six limits that never bite, below `folder`.
+
+    ``detection``: its mode, off or enforce; nothing that the load does is unusual enough to slow anybody.
+    """
     config = folder / "penstock.toml"
-    config.write_text(PENSTOCK_CONFIG)
+    config.write_text(PENSTOCK_CONFIG.format(detection=detection))
     listen = f"policy={HOST}:{port}"
     return [program, "serve", "--state", folder / "state", "--listen", listen, "--config", config]
 
 
 @contextmanager
-def serve(program: Path, folder: Path) -> Iterator[Running]:
-    """Penstock with its durable log in `folder`."""
+def serve(program: Path, folder: Path, detection: str = "off") -> Iterator[Running]:
+    """Penstock with its durable log in `folder`, and the senders' past in it."""
     port = free_port()
-    command = serve_command(program, folder, port)
+    shutil.copytree(primed(fingerprint()), folder / "state")
+    command = serve_command(program, folder, port, detection)
     with policy_server(command, port, folder / "log", tree=True) as running:
         yield running
 
@@ -76,9 +84,19 @@ def pure(folder: Path) -> AbstractContextManager[Running]:
     return serve(pure_program(), folder)
 
 
+def pure_evidence(folder: Path) -> AbstractContextManager[Running]:
+    """The same, detection switched on."""
+    return serve(pure_program(), folder, "enforce")
+
+
 def compiled(folder: Path) -> AbstractContextManager[Running]:
     """Start Penstock as compiled by mypyc."""
     return serve(compiled_program(), folder)
+
+
+def compiled_evidence(folder: Path) -> AbstractContextManager[Running]:
+    """The same, detection switched on."""
+    return serve(compiled_program(), folder, "enforce")
 
 
 def can_serve(program: Path) -> str | None:
@@ -153,8 +171,17 @@ def why_no_compiled() -> str | None:
 
 PENSTOCK = (
     Contender("penstock", "penstock, pure Python", pure, why_no_pure),
+    Contender("penstock-evidence", "penstock, pure Python, detection on", pure_evidence, why_no_pure),
     Contender("penstock-compiled", "penstock, compiled (mypyc)", compiled, why_no_compiled),
+    Contender(
+        "penstock-compiled-evidence",
+        "penstock, compiled (mypyc), detection on",
+        compiled_evidence,
+        why_no_compiled,
+    ),
 )
+EVIDENCE = {"penstock": "penstock-evidence", "penstock-compiled": "penstock-compiled-evidence"}
+"""With detection off → with detection on."""
 FLOOR = Contender("floor", "floor: C, epoll, a constant", floor)
 CONSTANT = Contender("constant", "python constant (uvloop)", constant)
 ALL = (FLOOR, CONSTANT, *PENSTOCK, *PEERS)

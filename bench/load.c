@@ -40,13 +40,13 @@ enum { STEPS = 128, STEP_BITS = 7, BUCKETS = 64 * STEPS };
 
 static struct {
     const char *host, *unix_path, *expect;
-    int port, connections, rcpts;
-    long senders, recipients, requests;
+    int port, connections, rcpts, novel;
+    long senders, recipients, book, requests;
     double seconds, warmup, rate;
     int pids[MAX_PIDS], pid_count;
     bool tree, http, eom, sequential;
 } opt = {.host = "127.0.0.1", .connections = 50, .rcpts = 1, .senders = 10000, .recipients = 100000,
-         .seconds = 3, .warmup = 1};
+         .book = 10, .novel = 60, .seconds = 3, .warmup = 1};
 
 static void fail(const char *form, ...)
 {
@@ -65,7 +65,9 @@ static const char USAGE[] =
     "  --connections N     connections, one request outstanding on each (50)\n"
     "  --senders N         distinct SASL user names (10000), drawn at random\n"
     "  --sequential        walk through the senders in order instead\n"
-    "  --recipients N      distinct recipient addresses (100000)\n"
+    "  --book N            recipients to whom a sender writes again and again (10)\n"
+    "  --novel N           of 1000 recipients, those drawn from all instead (60)\n"
+    "  --recipients N      distinct addresses among these (100000)\n"
     "  --rcpts K           recipients of each message: K requests share an instance (1)\n"
     "  --eom               end each message with an END-OF-MESSAGE request\n"
     "  --seconds S         measured time (3)     --warmup S   time before it (1)\n"
@@ -80,7 +82,8 @@ static void read_options(int argc, char **argv)
 {
     static const struct option names[] = {
         {"host", 1, 0, 'h'}, {"port", 1, 0, 'p'}, {"unix", 1, 0, 'u'}, {"connections", 1, 0, 'c'},
-        {"senders", 1, 0, 's'}, {"recipients", 1, 0, 'R'}, {"rcpts", 1, 0, 'k'}, {"eom", 0, 0, 'e'},
+        {"senders", 1, 0, 's'}, {"recipients", 1, 0, 'R'}, {"book", 1, 0, 'b'}, {"novel", 1, 0, 'N'},
+        {"rcpts", 1, 0, 'k'}, {"eom", 0, 0, 'e'},
         {"seconds", 1, 0, 't'}, {"warmup", 1, 0, 'w'}, {"requests", 1, 0, 'n'}, {"rate", 1, 0, 'r'},
         {"pid", 1, 0, 'P'}, {"tree", 0, 0, 'T'}, {"expect", 1, 0, 'x'}, {"http", 0, 0, 'H'},
         {"sequential", 0, 0, 'q'}, {0, 0, 0, 0}};
@@ -94,6 +97,8 @@ static void read_options(int argc, char **argv)
         case 'c': opt.connections = atoi(optarg); break;
         case 's': opt.senders = atol(optarg); break;
         case 'R': opt.recipients = atol(optarg); break;
+        case 'b': opt.book = atol(optarg); break;
+        case 'N': opt.novel = atoi(optarg); break;
         case 'k': opt.rcpts = atoi(optarg); break;
         case 'e': opt.eom = true; break;
         case 't': opt.seconds = atof(optarg); break;
@@ -107,7 +112,7 @@ static void read_options(int argc, char **argv)
         case 'q': opt.sequential = true; break;
         default: fail("%s", USAGE);
         }
-    if ((!opt.port && !opt.unix_path) || opt.connections < 1 || opt.senders < 1 || opt.recipients < 1
+    if ((!opt.port && !opt.unix_path) || opt.connections < 1 || opt.senders < 1 || opt.recipients < 1 || opt.book < 1
         || opt.rcpts < 1 || opt.seconds <= 0 || optind != argc)
         fail("%s", USAGE);
     if (opt.http && opt.rcpts != 1)
@@ -300,11 +305,11 @@ static char *put_login(char *to, long sender)
     return put(to, "@example.com");
 }
 
-static char *put_address(char *to, long sender) /* 198.18.0.0/15 is set aside for benchmarks */
+static char *put_address(char *to, long sender) /* a /24 for each: many senders from one are a campaign */
 {
-    to = put_number(put(to, "198."), 18 + (uint64_t) (sender >> 16 & 1), 1);
-    to = put_number(put(to, "."), (uint64_t) (sender >> 8 & 255), 1);
-    return put_number(put(to, "."), (uint64_t) (sender & 255), 1);
+    to = put_number(put(to, "10."), (uint64_t) (sender >> 8 & 255), 1);
+    to = put_number(put(to, "."), (uint64_t) (sender & 255), 1);
+    return put(to, ".9");
 }
 
 static char *put_client(char *to, long sender)
@@ -314,8 +319,10 @@ static char *put_client(char *to, long sender)
 
 static void new_recipient(struct connection *c)
 {
-    uint64_t n = chance((uint64_t) opt.recipients);
-    char *to = put(put_number(put(c->recipient, "rcpt"), n, 1), "@mx");
+    bool novel = chance(1000) < (uint64_t) opt.novel;
+    uint64_t n = novel ? chance((uint64_t) opt.recipients)
+                       : (uint64_t) (c->sender * opt.book) + chance((uint64_t) opt.book);
+    char *to = put(put_number(put(c->recipient, novel ? "rcpt" : "friend"), n, 1), "@mx");
 
     put(put_number(to, n % 1000, 1), ".example.net");
 }

@@ -69,11 +69,11 @@ def answered(port: int) -> bool:
         return False
 
 
-def start(program: Path, folder: Path) -> tuple[subprocess.Popen[bytes], int, float]:
+def start(program: Path, folder: Path, detection: str) -> tuple[subprocess.Popen[bytes], int, float]:
     """Start Penstock and measure from exec to the first answer: process, port, seconds."""
     port, log = free_port(), folder / "log"
     begin = time.monotonic()
-    child = spawn(serve_command(program, folder, port), log)
+    child = spawn(serve_command(program, folder, port, detection), log)
     try:
         wait_until(lambda: answered(port), child, log, START_LIMIT)
     except BaseException:
@@ -94,17 +94,17 @@ def fill(child: subprocess.Popen[bytes], port: int, senders: int) -> tuple[int, 
     return before, settled(child.pid)
 
 
-def measure(label: str, program: Path, senders: int) -> MemoryResult:
+def measure(label: str, program: Path, senders: int, detection: str) -> MemoryResult:
     """Let every sender mail once, look at the memory, kill -9, start again."""
     with private_folder() as folder:
-        child, port, empty = start(program, folder)
+        child, port, empty = start(program, folder, detection)
         try:
             before, after = fill(child, port, senders)
         finally:
             child.kill()  # kill -9 on purpose: the start that follows has to recover
             child.wait()
         on_disk = size_on_disk(folder / "state")
-        child, _, seconds = start(program, folder)
+        child, _, seconds = start(program, folder, detection)
         try:
             restarted = settled(child.pid)
         finally:

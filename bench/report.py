@@ -164,6 +164,18 @@ def replace_part(path: Path, part: str, text: str) -> None:
     path.write_text(f"{before}{begin}\n{text.strip()}\n{end}{rest.split(end, 1)[1]}")
 
 
+def evidence_rows(pairs: Sequence[tuple[str, Sequence[Measured], Sequence[Measured]]]) -> Rows:
+    """What evidence adds to the CPU of a decision, from (label, rounds without it, rounds with it)."""
+    rows = [["evidence", "CPU without", "CPU with", "it adds", "min … max"]]
+    for label, without, with_it in pairs:
+        added = [1 / ratio - 1 for ratio in cpu_ratios(with_it, without)]
+        if added:
+            cpu = [median(run.cpu_us_per_request or 0 for run in runs) for runs in (without, with_it)]
+            spread = f"{min(added):.0%} … {max(added):.0%}"
+            rows.append([label, *(f"{us:.1f} µs" for us in cpu), f"{median(added):.0%}", spread])
+    return rows
+
+
 def as_json(rounds: Mapping[str, Sequence[Measured]]) -> dict[str, list[dict[str, object]]]:
     """Every round of every contender, for a file."""
     return {name: [asdict(run) for run in runs] for name, runs in rounds.items()}

@@ -20,7 +20,7 @@ from rich.console import Console
 import memory
 import native
 import report
-from contenders import ALL, CONSTANT, FLOOR, PENSTOCK, compiled_program, pure_program
+from contenders import ALL, CONSTANT, EVIDENCE, FLOOR, PENSTOCK, compiled_program, pure_program
 from native import Measured
 from processes import Contender, Running, StartFailed, private_folder
 
@@ -101,6 +101,16 @@ def summaries(results: Rounds) -> list[report.Summary]:
     ]
 
 
+def evidence(results: Rounds) -> list[tuple[str, list[Measured], list[Measured]]]:
+    """(label, rounds without detection, rounds with it) of each Penstock that ran both ways."""
+    labels = {it.name: it.label for it in PENSTOCK}
+    return [
+        (labels[off], results[off], results[on])
+        for off, on in EVIDENCE.items()
+        if off in results and on in results
+    ]
+
+
 def publish(part: str, tables: Sequence[report.Rows], facts: str, target: Path | None) -> None:
     """Print the tables, and put them into a Markdown file when one is named."""
     tables = [rows for rows in tables if len(rows) > 1]
@@ -132,20 +142,22 @@ def run_speed(only: str, rounds: int, seconds: float, json_file: Path | None, ma
     found = summaries(results)
     facts = f"{rounds} rounds of {seconds:g} s each, 50 connections, 10,000 senders; {report.machine()}. "
     facts += f"The load generator used up to {report.busiest(results):.0%} of a CPU."
-    publish("speed", [report.speed_rows(found), report.paced_rows(steady)], facts, markdown)
+    tables = [report.speed_rows(found), report.evidence_rows(evidence(results)), report.paced_rows(steady)]
+    publish("speed", tables, facts, markdown)
     values = {"rounds": report.as_json(results), "paced": {name: asdict(run) for name, run in steady.items()}}
     keep(json_file, {**values, "summary": [asdict(it) for it in found]})
 
 
 def run_memory(only: str, senders: int, json_file: Path | None, markdown: Path | None) -> None:
     """Memory per sender and start-up time, for each Penstock there is."""
-    programs = {PENSTOCK[0].name: pure_program(), PENSTOCK[1].name: compiled_program()}
     found = []
     for it in (it for it in chosen(only) if it in PENSTOCK):
         reason = it.absent()
         if reason is None:
             try:
-                found.append(memory.measure(it.label, programs[it.name], senders))
+                program = compiled_program() if "compiled" in it.name else pure_program()
+                detection = "enforce" if it.name in EVIDENCE.values() else "off"
+                found.append(memory.measure(it.label, program, senders, detection))
                 continue
             except StartFailed as problem:
                 reason = str(problem)

@@ -10,6 +10,8 @@ from penstock.core.acquaintance import Acquaintance
 from penstock.core.decision import Decision, Refusal
 from penstock.core.events import Attempt, Message
 from penstock.core.flight import ASKS_END, Channel
+from penstock.core.incident import Incident, Suspect
+from penstock.core.learning import Lesson
 from penstock.core.ledger import KEEP, Counter
 from penstock.core.limits import OUTCOMES, Limit, Mode, Unit, parse_limit, parse_outcome
 from penstock.core.policy import Entry, Override, Policy, Profile, Verb
@@ -60,6 +62,9 @@ class FakeRecords:
         self.standings: list[tuple[str, Standing, Standing]] = []
         self.overrides: dict[str, Override] = {}
         self.refusals: dict[str, Refusal] = {}
+        self.incidents: dict[str, Incident] = {}
+        self.suspects: dict[tuple[str, str], Suspect] = {}
+        self.lessons: dict[str, Lesson] = {}
 
     def put_standing(self, sender: str, old: Standing, new: Standing) -> int:
         self.standings.append((sender, old, new))
@@ -76,6 +81,32 @@ class FakeRecords:
     def put_refusal(self, refusal: Refusal) -> int:
         self.refusals[refusal.reference] = replace(refusal)
         return next(self.tickets)
+
+    def put_incident(self, incident: Incident) -> int:
+        self.incidents[incident.id] = replace(incident, suspects={})
+        return next(self.tickets)
+
+    def put_suspect(self, incident: str, suspect: Suspect) -> int:
+        self.suspects[incident, suspect.sender] = replace(suspect, counts=dict(suspect.counts))
+        return next(self.tickets)
+
+    def put_verdict(self, incident: Incident) -> int:
+        return self.put_incident(incident)
+
+    def put_lesson(self, lesson: Lesson) -> int:
+        self.lessons[lesson.incident] = replace(lesson)
+        return next(self.tickets)
+
+    def drop_lesson(self, lesson: Lesson, at: float, by: str) -> int:
+        del self.lessons[lesson.incident]
+        return next(self.tickets)
+
+    def held(self) -> dict[str, Incident]:
+        """The incidents as a restart would find them."""
+        held = {code: replace(incident) for code, incident in self.incidents.items()}
+        for (code, key), suspect in self.suspects.items():
+            held[code].suspects = held[code].suspects | {key: replace(suspect)}
+        return held
 
 
 class FakeSent:
@@ -104,6 +135,8 @@ class FakeMemory:
 
     standings: dict[str, Standing] = field(default_factory=dict)
     overrides: dict[str, Override] = field(default_factory=dict)
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    lessons: dict[str, Lesson] = field(default_factory=dict)
     installed_at: float = T0 - 365 * 86400
 
 

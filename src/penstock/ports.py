@@ -7,6 +7,8 @@ from typing import Protocol
 
 from penstock.core.decision import Refusal
 from penstock.core.events import Message
+from penstock.core.incident import Incident, Suspect
+from penstock.core.learning import Lesson
 from penstock.core.policy import Entry, Override
 from penstock.core.sender import Sender
 from penstock.core.standing import Standing
@@ -37,7 +39,7 @@ class Counts(Protocol):
 
 
 class Records(Protocol):
-    """Durable facts: standings with their history, overrides, refusals.
+    """Durable facts: standings with their history, overrides, refusals, incidents, lessons.
 
     Each ``put`` returns a ticket; what it wrote is durable once ``durable`` has reached it.
     """
@@ -58,6 +60,26 @@ class Records(Protocol):
 
     def put_refusal(self, refusal: Refusal) -> int:
         """Write a stretch of refusals, or what has changed in it."""
+        ...
+
+    def put_incident(self, incident: Incident) -> int:
+        """Write an incident without its senders, or what has changed in it."""
+        ...
+
+    def put_suspect(self, incident: str, suspect: Suspect) -> int:
+        """Write one sender of an incident."""
+        ...
+
+    def put_verdict(self, incident: Incident) -> int:
+        """Write an incident that has been judged, and a line of history for each of its senders."""
+        ...
+
+    def put_lesson(self, lesson: Lesson) -> int:
+        """Write what a verdict has taught; it replaces the earlier one of that incident."""
+        ...
+
+    def drop_lesson(self, lesson: Lesson, at: float, by: str) -> int:
+        """Take a lesson back."""
         ...
 
 
@@ -88,6 +110,16 @@ class Remembered(Protocol):
     @property
     def overrides(self) -> Mapping[str, Override]:
         """Sender → its exception."""
+        ...
+
+    @property
+    def incidents(self) -> Mapping[str, Incident]:
+        """ID → incident with its senders."""
+        ...
+
+    @property
+    def lessons(self) -> Mapping[str, Lesson]:
+        """Incident's ID → what its verdict has taught."""
         ...
 
     @property

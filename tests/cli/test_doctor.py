@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from penstock.core.flight import ASKS_END
 from rig.base import wait_until
 from rig.penstock import Penstock
 from rig.policy import PolicyClient
+from wire.milter import mta
 
 Checks = dict[str, list[dict[str, Any]]]
 
@@ -68,7 +72,7 @@ def penstock() -> Iterator[Penstock]:
 def test_a_fresh_service_is_well_but_nobody_asks(penstock: Penstock) -> None:
     code, checks = examine(penstock.state)
     assert code == 0
-    for name in ("service", "policy", "mode", "records", "listener", "disk"):
+    for name in ("service", "policy", "mode", "records", "listener", "disk", "acquaintance"):
         assert oks(checks, name) == [True], checks[name]
     assert oks(checks, "rights") == [True, True]
     assert "penstock setup postfix" in checks["traffic"][0]["hint"]
@@ -178,3 +182,26 @@ def test_postfix_is_examined_with_our_addresses(penstock: Penstock, tmp_path: Pa
     assert code == 1
     assert oks(checks, "postfix") == [False]
     assert checks["postfix"][0]["hint"]
+
+
+def test_milters_are_asked_and_what_they_saw_is_told() -> None:
+    folder = tempfile.mkdtemp(prefix="penstock-doctor-")
+    Path(folder).chmod(0o755)
+    config = f'[listen]\nmilter = ["unix:{folder}/milter.sock"]\nmilter_smtp = ["127.0.0.1:0"]\n'
+    with serving(config) as running:
+        code, checks = examine(running.state)
+        assert code == 0 and oks(checks, "milter") == [True, None, True, None]
+        assert "no mail server has asked" in checks["milter"][1]["text"]
+        local, smtp = running.cli("status")["milters"]
+        assert not local["smtp"] and smtp["smtp"]
+        host, port = smtp["address"].split(":")
+        for packets in (mta.offer() + mta.packet(b"Z"), mta.offer() + mta.LOCAL + mta.mail() + mta.end()):
+            with socket.create_connection((host, int(port)), 10) as connection:
+                connection.sendall(packets + mta.QUIT)
+                while connection.recv(4096):
+                    pass
+        _, checks = examine(running.state)
+        assert oks(checks, "milter") == [True, None, True, None, None]
+        assert "nobody could be named" in checks["milter"][3]["text"]
+        assert "did not speak the milter protocol" in checks["milter"][4]["text"]
+    shutil.rmtree(folder)

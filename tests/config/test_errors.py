@@ -17,7 +17,7 @@ GOLDEN = {
     'mode = "enforced"': 'mode: "enforced": must be one of off, shadow, enforce',
     'on_eror = "pass"': 'on_eror: unknown key; did you mean "on_error"?',
     "xyzzy = 1": "xyzzy: unknown key (known: defaults, detection, directory, language, listen, logs, mode, "
-    "names, newcomer_watch, on_error, profiles, replies, reports, senders, state, texts)",
+    "names, newcomer_watch, on_error, profiles, queue, replies, reports, senders, state, texts)",
     'state = "var/lib"': 'state: "var/lib": must be an absolute path',
     "state = 5": "state: 5: must be a string, in quotes",
     'language = "de"': 'language: "de": has no texts (known: en)',
@@ -31,6 +31,9 @@ GOLDEN = {
     'listen.http = "unix:x"': 'listen.http: "unix:x": '
     "a Unix socket needs an absolute path of at most 107 bytes",
     'listen.policy = ["a:1", "a:1"]': 'listen.policy[1]: "a:1": stands here twice',
+    'listen.milter = "unix:x"': 'listen.milter: "unix:x": '
+    "a Unix socket needs an absolute path of at most 107 bytes",
+    'listen.milter_smtp = ["x"]': 'listen.milter_smtp[0]: "x": write HOST:PORT, [IPV6]:PORT or unix:/PATH',
     "listen.silence = 3600": 'listen.silence: 3600: a duration has a unit: write "3600s" or, say, "2h" '
     "(s, m, h, d, w)",
     'listen.silence = "1x"': 'listen.silence: "1x": not a duration '
@@ -213,6 +216,16 @@ GOLDEN = {
     "[reports]\nrecipients = 'bounces'": 'reports.recipients: "bounces": '
     'must be a mail address such as "bounces@example.com"',
     "[reports]\nheader = 1": "reports.header: 1: must be true or false, without quotes",
+    # queue
+    "[queue]\nmta = 'sendmail'": 'queue.mta: "sendmail": must be one of off, postfix, exim',
+    "[queue]\nconfig_dirs = 'etc'": 'queue.config_dirs: "etc": must be an absolute path',
+    "[queue]\nconfig_dirs = []": "queue.config_dirs: must name at least one folder",
+    "[queue]\nhelper = 5": "queue.helper: 5: must be a string, in quotes",
+    "[queue]\nhelper_command = ['x']": 'queue.helper_command: "x": the command needs an absolute path',
+    "[queue]\nrelease_per_minute = 0": "queue.release_per_minute: 0: must be a whole number from 1 to 60000",
+    "[queue]\nheld_messages = 1.5": "queue.held_messages: 1.5: must be a whole number from 1 to 1000000000",
+    "[queue]\nheld_bytes = '5'": 'queue.held_bytes: "5": must be a size such as "250MB" or "1GB"',
+    "[queue]\ncompromised = 'eat'": 'queue.compromised: "eat": must be one of hold, drop, bounce',
     # replies
     "replies = 1": "replies: must be a list of tables, each written as [[replies]]",
     "[replies]\nname = 'x'": "replies: must be a list of tables, each written as [[replies]]",
@@ -281,6 +294,12 @@ WARNINGS = {
     "reports.listen = '0.0.0.0:24'": 'reports.listen: "0.0.0.0:24": strangers may reach it, '
     "and it asks nobody for a password",
     "listen.policy = []": "listen.policy: no listener: Postfix cannot ask",
+    "[listen]\npolicy = []\nmilter = '127.0.0.1:1'": "listen.policy: no listener: "
+    "Postfix cannot ask about mail of SMTP clients",
+    "listen.milter = '0.0.0.0:10041'": 'listen.milter: "0.0.0.0:10041": strangers may reach it, '
+    "and it asks nobody for a password",
+    "listen.milter = '127.0.0.1:1'\n[profiles.script]\npaused = 'reroute slow:'": "profiles.script.paused: "
+    "a milter cannot reroute: such mail is held",
     "[senders.'uid:33']\nprofile = 'relay'\nuntil = 2020-01-01": 'senders."uid:33".until: '
     "the exception has ended: it no longer holds and may be removed",
     "[directory.command]\nargv = ['/nowhere/x']": 'directory.command.argv: "/nowhere/x": '

@@ -14,7 +14,7 @@ from penstock.config import Address, ConfigError, effective_toml, load, parse, p
 from penstock.config.keys import SECTIONS
 from penstock.config.merge import builtin_text
 from penstock.config.replies import own_rules
-from penstock.config.settings import LogSource, ReportSettings
+from penstock.config.settings import LogSource, QueueSettings, ReportSettings
 from penstock.config.table import Section
 from penstock.core.evidence import ORDINARY, Detection, Usual
 from penstock.core.limits import FLOW, OUTCOMES, Limit, Unit
@@ -42,10 +42,12 @@ def test_an_empty_file_protects() -> None:
         assert profile.pauses[0].lasts is not None
     assert set(settings.policy.defaults) == set(KINDS)
     assert settings.listen.policy == (Address("127.0.0.1", 10040),)
+    assert settings.listen.milter == settings.listen.milter_smtp == ()
     assert settings.listen.http == Address("127.0.0.1", 10048)
     assert settings.state == Path("/var/lib/penstock")
     assert settings.silence == 3600
     assert settings.logs == {} and settings.reports == ReportSettings()
+    assert settings.queue == QueueSettings(), "the built-in policy says what the settings' defaults say"
     assert settings.policy.replies == own_rules()
 
 
@@ -83,6 +85,8 @@ language = "de"
 newcomer_watch = "off"
 [listen]
 policy = ["[::1]:10040", "unix:/run/penstock/policy.sock"]
+milter = ["unix:/run/penstock/milter.sock"]
+milter_smtp = "127.0.0.1:10042"
 http = "off"
 silence = 0
 [names]
@@ -172,6 +176,15 @@ counted = "none"
 listen = ["unix:/run/penstock/lmtp.sock"]
 recipients = ["Bounces@Example.com", "fbl@example.com"]
 header = true
+[queue]
+mta = "postfix"
+config_dirs = ["/etc/postfix", "/etc/postfix-out"]
+helper = "/run/queue.sock"
+helper_command = ["/usr/bin/sudo", "-n", "/opt/penstock/bin/penstock-queue-helper"]
+release_per_minute = 600
+held_messages = 50
+held_bytes = "1GB"
+compromised = "drop"
 [[replies]]
 name = "our partner"
 class = "throttled"
@@ -208,8 +221,10 @@ def test_every_key_is_tried(section: Section) -> None:
 
 def test_everything_at_the_top() -> None:
     settings = parse(EVERYTHING, at=day(2026, 1, 1))
-    assert settings.warnings == ()
+    assert settings.warnings == ("profiles.school.paused: a milter cannot reroute: such mail is held",)
     assert settings.state == Path("/srv/penstock")
+    assert settings.listen.milter == (Address(path="/run/penstock/milter.sock"),)
+    assert settings.listen.milter_smtp == (Address("127.0.0.1", 10042),)
     assert [str(address) for address in settings.listen.policy] == [
         "[::1]:10040",
         "unix:/run/penstock/policy.sock",
@@ -319,6 +334,16 @@ def test_everything_about_what_comes_back() -> None:
     }
     address = Address(path="/run/penstock/lmtp.sock")
     assert settings.reports == ReportSettings((address,), ("bounces@example.com", "fbl@example.com"), True)
+    assert settings.queue == QueueSettings(
+        "postfix",
+        ("/etc/postfix", "/etc/postfix-out"),
+        Path("/run/queue.sock"),
+        ("/usr/bin/sudo", "-n", "/opt/penstock/bin/penstock-queue-helper"),
+        600,
+        50,
+        1 << 30,
+        "drop",
+    )
     own = settings.policy.replies[:2]
     assert settings.policy.replies[2:] == own_rules()
     assert [(rule.name, rule.reply_class, rule.codes, rule.permanent) for rule in own] == [
@@ -480,6 +505,7 @@ tables = st.sampled_from(
         "detection",
         "logs",
         "reports",
+        "queue",
         "replies",
     ]
 )

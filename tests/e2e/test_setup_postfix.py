@@ -297,3 +297,34 @@ def test_old_postfix_and_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(postconf, "SEARCH", str(tmp_path))
     done = CliRunner().invoke(setup, ["postfix", "--json"])
     assert done.exit_code == 1 and "postconf not found" in json.loads(done.output)["error"]
+
+
+def test_the_milter_is_set_up_and_taken_back(submission: Postfix, recorder: PolicyServer) -> None:
+    before = files(submission)
+    milter = f"127.0.0.1:{free_port()}"
+    output = succeed(submission, recorder, "--milter", milter, "--apply")
+    assert "$penstock_milter" in output and f"nothing answers at {milter}" in output.replace("\n#   ", " ")
+    meant = settings(submission)
+    assert "non_smtpd_milters = $penstock_milter" in meant and "default_action=accept" in meant
+    assert "smtpd_milters = $" not in meant.replace("non_smtpd_milters", "")
+    local = ["sendmail", "-C", str(submission.config), "-i", "-f", ALICE, TWO[0]]
+    subprocess.run(local, input=b"Subject: x\n\ny\n", check=True, timeout=60)
+    submission.wait_for(f"connect to Milter service inet:{milter}: Connection refused")
+    submission.wait_empty()
+    assert "Set up already" in succeed(submission, recorder, "--milter", milter)
+    found = [c for c in examine(submission.config, [], {milter: False}) if c.name == "milter"]
+    assert [check.ok for check in found] == [True, True]
+    succeed(submission, recorder, "--undo")
+    after = files(submission)
+    assert {name: after[name][0] for name in before} == {name: before[name][0] for name in before}
+
+
+def test_the_milter_is_taken_out_of_files_that_were_changed_since(
+    submission: Postfix, recorder: PolicyServer
+) -> None:
+    submission.set(non_smtpd_milters="inet:127.0.0.1:1")
+    succeed(submission, recorder, "--milter", "127.0.0.1:10041", "--apply")
+    submission.set(non_smtpd_milters="$penstock_milter, inet:127.0.0.1:1, inet:127.0.0.1:2")
+    succeed(submission, recorder, "--undo")
+    meant = settings(submission)
+    assert "non_smtpd_milters = inet:127.0.0.1:1, inet:127.0.0.1:2" in meant and "penstock_" not in meant

@@ -543,7 +543,9 @@ def test_records_that_come_late_hold_where_nobody_has_decided_since() -> None:
     roster.change_standing("login:c", State.LOCKED, world.at, "admin:a", "fraud", None, State.OPEN)
     paused = Standing(State.PAUSED, world.at - 60, "admin:b", "stolen password")
     override = Override(ALICE, None, limits("9/h"))
-    roster.take_over(FakeMemory({ALICE: paused, "login:c": paused}, {ALICE: override}, world.at - 99))
+    roster.take_over(
+        FakeMemory({ALICE: paused, "login:c": paused}, {ALICE: override}, installed_at=world.at - 99)
+    )
     assert world.smtpd().ask("RCPT", "x@example.net").rule == "standing:paused"
     assert roster.get("login:c", world.at).standing.state is State.LOCKED
     assert roster.overrides[ALICE] is override

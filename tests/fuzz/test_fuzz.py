@@ -15,7 +15,9 @@ RUNS = os.environ.get("FUZZ_RUNS", "20000")
 SECONDS = os.environ.get("FUZZ_SECONDS", "6")
 
 
-@pytest.mark.parametrize("name", ["policy", "recovery", "replies", "other_logs", "postfix_log", "reports"])
+@pytest.mark.parametrize(
+    "name", ["policy", "milter", "recovery", "replies", "other_logs", "postfix_log", "queue", "reports"]
+)
 def test_fuzz(name: str, tmp_path: Path) -> None:
     pytest.importorskip("atheris")
     corpus = tmp_path / "corpus"
@@ -30,7 +32,9 @@ def test_fuzz(name: str, tmp_path: Path) -> None:
     assert "Done " in said
 
 
-@pytest.mark.parametrize("name", ["policy", "recovery", "replies", "other_logs", "postfix_log", "reports"])
+@pytest.mark.parametrize(
+    "name", ["policy", "milter", "recovery", "replies", "other_logs", "postfix_log", "queue", "reports"]
+)
 def test_the_corpus_is_small(name: str) -> None:
     files = list((HERE / "corpus" / name).iterdir())
     assert files

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from penstock.mta.checks import Check
 from penstock.mta.postconf import Postfix
-from penstock.mta.postfix_checks import Check, examine
+from penstock.mta.postfix_checks import examine
 from rig.base import Folder
 
 Write = Callable[..., Postfix]

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gc
-import io
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
 from types import ModuleType
@@ -18,80 +16,25 @@ import pytest
 
 from penstock.config import parse
 from penstock.core.events import Accepted, Event, Message, Reported
-from penstock.core.policy import Action, Entry, PauseRule, Policy, Profile, Verb, enforced
-from penstock.core.replies import ReplyClass, Rule
+from penstock.core.policy import Action, Entry, Policy, Profile, Verb, enforced
 from penstock.engine.book import MOST_AT_ONCE
 from penstock.study.reading import Reading
 from penstock.study.replay import Replay
 from penstock.study.sources import open_sources
 from penstock.study.summary import summary_of
 from penstock.wire.maillog.join import Join
+from study.replaying import ALICE, BOB, CUSTOMER, GONE, HOUR, Done, message, pause, people, ruled
 from study.support import DAY, MONDAY, Platform, mail, outcomes
-from support import FakeDirectory, limits, policy, policy_of
+from support import FakeDirectory, limits, policy_of
 
-ALICE, BOB, CUSTOMER = "login:alice@example.com", "login:bob@example.com", "customer:1"
-RULES = (Rule("unknown", ReplyClass.UNKNOWN_USER, ("unknown",)),)
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-HOUR = 3600
-
-
-def ruled(*texts: str, **more: object) -> Policy:
-    """Everybody has these limits."""
-    return replace(policy(*texts, **more), replies=RULES)
-
-
-def pause(*texts: str, lasts: int | None = HOUR) -> tuple[PauseRule, ...]:
-    return tuple(PauseRule(limit, lasts) for limit in limits(*texts))
-
-
-def people(n: int, start: int = 0) -> list[str]:
-    return [f"r{i}@example.net" for i in range(start, start + n)]
-
-
-def message(
-    at: float, n: int = 1, fate: str = "delivered", sender: str = ALICE, start: int = 0
-) -> list[Event]:
-    """A message and what became of each recipient."""
-    accepted = mail(at, sender, n)
-    return [accepted, *outcomes(accepted, people(n, start), fate)]
-
-
-def in_order(*parts: Iterable[Event]) -> list[Event]:
-    return sorted((event for part in parts for event in part), key=lambda event: event.at)
-
-
-class Done:
-    """A replay of these events, with its summary and its decisions."""
-
-    def __init__(
-        self, rules: Policy, *parts: Iterable[Event], entries: dict[str, Entry] | None = None
-    ) -> None:
-        written = io.StringIO()
-        self.replay = Replay(rules, FakeDirectory(entries), written)
-        self.replay.feed(in_order(*parts))
-        self.replay.finish()
-        self.decisions = [json.loads(line) for line in written.getvalue().splitlines()]
-        self.found: dict[str, Any] = summary_of(_NO_LINES, self.replay, (), 0.0)
-
-    @property
-    def limited(self) -> list[tuple[str, str, int]]:
-        """(sender, limit, recipients) of each stretch."""
-        return [(one["sender"], one["limit"], one["recipients_refused"]) for one in self.found["limited"]]
-
-    @property
-    def incidents(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.found["incidents"]
-        return found
-
-
-_NO_LINES: Any = Reading(None, UTC, None, 0.0)  # type: ignore[arg-type]
 
 
 # --- limits ---------------------------------------------------------------------------------------
 
 
 def test_a_limit_bites_at_the_right_recipient() -> None:
-    done = Done(ruled("5/h"), *(message(MONDAY + i) for i in range(8)))
+    done = Done(ruled("5/h", **GONE), *(message(MONDAY + i) for i in range(8)))
     assert done.limited == [(ALICE, "recipients 5/h", 3)]
     assert [line["at"] for line in done.decisions] == [f"2026-01-05T00:00:0{i}Z" for i in (5, 6, 7)]
     tally = done.replay.tally
@@ -124,7 +67,7 @@ def test_a_whole_message_verb_stops_the_whole_message() -> None:
     rules = ruled("5/h", over_limit=Action(Verb.HOLD))
     done = Done(rules, message(MONDAY, 4), message(MONDAY + 1, 4, start=4), message(MONDAY + 2, start=8))
     assert [(line["decision"], line["recipients"]) for line in done.decisions] == [("hold", 4)]
-    assert done.replay.tally.refused == 4
+    assert (done.replay.tally.refused, done.replay.tally.delayed) == (0, 4)
 
 
 # --- what is refused has not happened -------------------------------------------------------------
@@ -132,7 +75,7 @@ def test_a_whole_message_verb_stops_the_whole_message() -> None:
 
 def test_bounces_of_what_was_refused_are_not_counted() -> None:
     """Two of the ten pass; eight bounces that would have made it paused did not happen."""
-    stopped = ruled("2/h", pauses=pause("unknown-user 5/d"))
+    stopped = ruled("2/h", pauses=pause("unknown-user 5/d"), **GONE)
     free = ruled("1000/h", pauses=pause("unknown-user 5/d"))
 
     def sent() -> list[Event]:
@@ -143,9 +86,9 @@ def test_bounces_of_what_was_refused_are_not_counted() -> None:
 
 
 def test_of_a_message_refused_in_part_only_its_other_recipients_bounce() -> None:
-    rules = ruled("4/h", pauses=pause("unknown-user 5/d"))
+    rules = ruled("4/h", pauses=pause("unknown-user 5/d"), **GONE)
     assert Done(rules, message(MONDAY, 10, "bounced")).incidents == []
-    rules = ruled("4/h", pauses=pause("unknown-user 4/d"))
+    rules = ruled("4/h", pauses=pause("unknown-user 4/d"), **GONE)
     assert len(Done(rules, message(MONDAY, 10, "bounced")).incidents) == 1
 
 
@@ -159,7 +102,7 @@ def test_limits_on_outcomes_bite() -> None:
 
 
 def test_a_pause_its_figures_and_its_end() -> None:
-    rules = ruled("10/h", pauses=pause("refused 5/h", lasts=HOUR), probation_for=HOUR)
+    rules = ruled("10/h", pauses=pause("refused 5/h", lasts=HOUR), probation_for=HOUR, **GONE)
     flood = [message(MONDAY + 10 * i, start=i) for i in range(30)]
     [one] = Done(rules, *flood, message(MONDAY + 3 * HOUR, start=99)).incidents
     assert one["sender"] == ALICE
@@ -192,7 +135,7 @@ def test_bounces_pause_and_the_rest_is_stopped() -> None:
 
 
 def test_a_second_pause_is_a_second_incident() -> None:
-    rules = ruled("10/h", pauses=pause("refused 5/h", lasts=HOUR), probation_for=HOUR)
+    rules = ruled("10/h", pauses=pause("refused 5/h", lasts=HOUR), probation_for=HOUR, **GONE)
     days = [message(MONDAY + day * DAY + 10 * i, start=i) for day in range(2) for i in range(30)]
     assert [one["paused_at"][:10] for one in Done(rules, *days).incidents] == ["2026-01-05", "2026-01-06"]
 
@@ -273,7 +216,7 @@ def test_the_summary_is_as_documented(tmp_path: Path) -> None:
     for i in range(40):
         platform.message(MONDAY + 10 * i, "alice@example.com", platform.people(2), bounced=1)
     platform.message(MONDAY + 2 * HOUR, "bob@example.com", platform.people(1))
-    rules = ruled("60/h", pauses=pause("refused 5/h"))
+    rules = ruled("60/h", pauses=pause("refused 5/h"), **GONE)
     found = json.loads(json.dumps(replayed(platform, tmp_path / "mail.log", rules)))
     assert (found["from"], found["to"]) == ("2026-01-05T00:00:00Z", "2026-01-05T02:00:00Z")
     assert (found["lines"], found["lines_understood"]) == (245, 245)
@@ -293,14 +236,14 @@ def test_the_summary_is_as_documented(tmp_path: Path) -> None:
 
 
 def test_each_message_that_did_not_pass_is_a_line(tmp_path: Path) -> None:
-    done = Done(ruled("2/h"), message(MONDAY, 3), message(MONDAY + 5, start=3))
+    done = Done(ruled("2/h", **GONE), message(MONDAY, 3), message(MONDAY + 5, start=3))
     assert len(done.decisions) == 2
     first = done.decisions[0]
     assert {key: first[key] for key in ("at", "queue_id", "sender", "decision", "recipients", "until")} == {
         "at": "2026-01-05T00:00:00Z",
         "queue_id": "4F00",
         "sender": ALICE,
-        "decision": "defer",
+        "decision": "reject",
         "recipients": 1,
         "until": None,
     }

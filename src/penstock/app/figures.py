@@ -9,6 +9,7 @@ from penstock import __version__
 from penstock.app.node import Node
 from penstock.app.watching import Watched
 from penstock.core import explain
+from penstock.servers.milter import MilterTraffic
 
 
 def degraded(node: Node) -> list[str]:
@@ -20,11 +21,12 @@ def degraded(node: Node) -> list[str]:
         found.append(f"counts are not written since {explain.when(node.counts.failing_since)}")
     if node.records.degraded_since:
         found.append(f"records are not written since {explain.when(node.records.degraded_since)}")
-    if node.sent.problem:
-        found.append(node.sent.problem)
+    found += [store.problem for store in (node.sent, node.acquaintances) if store.problem]
     found += [problem for watched in node.logs for problem in watched.problems()]
     if node.intake is not None and node.intake.problem:
         found.append(node.intake.problem)
+    if node.queue is not None:
+        found += node.queue.problems
     return found + [f"no traffic on {name} for {seconds:.0f} s" for name, seconds in node.silent()]
 
 
@@ -67,8 +69,37 @@ def status(node: Node) -> dict[str, Any]:
             }
             for name, traffic in node.traffic.items()
         ],
+        "milters": [_milter(name, traffic) for name, traffic in node.milters.items()],
         "logs": [_log(watched) for watched in node.logs],
         "reports": _reports(node),
+        "queue": _queue(node),
+        "acquaintance": _acquaintance(node),
+    }
+
+
+def _acquaintance(node: Node) -> dict[str, Any]:
+    """What is known of who has met whom, and since when."""
+    file, known = node.acquaintances, node.acquaintances.acquaintance
+    return {
+        "pairs": known.met,
+        "capacity": known.capacity,
+        "learning_since": explain.when(known.since),
+        "saved_seconds_ago": round(node.clock() - file.saved_at, 1) if file.saved_at else None,
+    }
+
+
+def _milter(name: str, traffic: MilterTraffic) -> dict[str, Any]:
+    """A milter listener."""
+    return {
+        "address": name,
+        "smtp": traffic.smtp,
+        "open": traffic.open,
+        "connections": traffic.connections,
+        "messages": dict(traffic.results),
+        "refused": dict(traffic.refused),
+        "errors": traffic.errors,
+        "protocol_errors": traffic.protocol_errors,
+        "last_at": explain.when(traffic.last_at) if traffic.last_at else None,
     }
 
 
@@ -108,4 +139,21 @@ def _reports(node: Node) -> dict[str, Any] | None:
         "repeated": intake.repeated,
         "uncounted": intake.uncounted,
         "folder": str(node.reports.folder.folder),
+    }
+
+
+def _queue(node: Node) -> dict[str, Any] | None:
+    """The MTA's queue, when it is looked after."""
+    keeper = node.queue
+    if keeper is None:
+        return None
+    return {
+        "mta": keeper.queue.mta,
+        "instances": list(keeper.queue.instances),
+        "held": keeper.held,
+        "held_bytes": keeper.held_bytes,
+        "oldest_at": explain.when(keeper.oldest) if keeper.oldest else None,
+        "releasing": keeper.releasing,
+        "refused": node.engine.budget.refused,
+        **{name: keeper.moved[name] for name in ("frozen", "released", "dropped", "bounced")},
     }

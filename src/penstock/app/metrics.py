@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from penstock import __version__
+from penstock.app import case_figures
 from penstock.app.node import Node
+from penstock.app.queue_keeper import QueueKeeper
 from penstock.app.watching import Watched
 from penstock.servers.http import Sample
+from penstock.servers.milter import MilterTraffic
 from penstock.servers.policy import Traffic
 
 Values = Iterable[tuple[Sequence[str], float]]
@@ -51,6 +54,19 @@ def _refusals(node: Node) -> Values:
     return [((name, str(verb)), n) for name, t in node.traffic.items() for verb, n in t.verbs.items()]
 
 
+def _milter(read: Callable[[MilterTraffic], float]) -> Callable[[Node], Values]:
+    """A figure of every milter listener."""
+    return lambda node: [((name,), read(traffic)) for name, traffic in node.milters.items()]
+
+
+def _milter_messages(node: Node) -> Values:
+    return [((name, result), n) for name, t in node.milters.items() for result, n in t.results.items()]
+
+
+def _milter_refused(node: Node) -> Values:
+    return [((name, verb), n) for name, t in node.milters.items() for verb, n in t.refused.items()]
+
+
 def _silence(node: Node) -> Values:
     now = node.clock()
     each = node.traffic.items()
@@ -71,9 +87,11 @@ def _degraded(node: Node) -> Values:
         (("counts",), float(node.counts.failing_since > 0)),
         (("records",), float(node.records.degraded_since > 0)),
         (("state",), float(bool(node.state.problem))),
+        (("acquaintance",), float(bool(node.acquaintances.problem))),
         (("traffic",), float(bool(node.silent()))),
         (("logs",), float(any(watched.problems() for watched in node.logs))),
         (("reports",), float(node.intake is not None and bool(node.intake.problem))),
+        (("queue",), float(node.queue is not None and bool(node.queue.problems))),
     ]
 
 
@@ -107,6 +125,15 @@ def _reports(node: Node) -> Values:
     return [((name,), n) for name, n in counted.items()]
 
 
+def _queue(read: Callable[[QueueKeeper], float]) -> Callable[[Node], Values]:
+    """A figure of the MTA's queue, when it is looked after."""
+    return lambda node: [((), read(node.queue))] if node.queue is not None else []
+
+
+def _queue_moved(node: Node) -> Values:
+    return [((name,), n) for name, n in node.queue.moved.items()] if node.queue is not None else []
+
+
 _LISTENER = ("listener",)
 _LOG = ("log",)
 _SOURCE = ("source",)
@@ -131,10 +158,79 @@ METRICS: Final = (
         _each(lambda t: t.protocol_errors),
     ),
     Figure("silence_seconds", "gauge", "Seconds since the last policy request", _LISTENER, _silence),
+    Figure(
+        "milter_messages", "counter", "Milter: messages by result", ("listener", "result"), _milter_messages
+    ),
+    Figure(
+        "milter_refused_recipients", "counter", "Milter: recipients", ("listener", "action"), _milter_refused
+    ),
+    Figure(
+        "milter_open_connections", "gauge", "Milter: connections open", _LISTENER, _milter(lambda t: t.open)
+    ),
+    Figure(
+        "milter_errors", "counter", "Milter: failed inside: on_error", _LISTENER, _milter(lambda t: t.errors)
+    ),
+    Figure(
+        "milter_protocol_errors",
+        "counter",
+        "Milter peers closed for not speaking the protocol",
+        _LISTENER,
+        _milter(lambda t: t.protocol_errors),
+    ),
     Figure("senders", "gauge", "Senders known", (), _one(_senders)),
     Figure("senders_not_open", "gauge", "Senders by standing, open ones left out", ("state",), _not_open),
     Figure("messages_in_flight", "gauge", "Messages remembered", (), _one(lambda s: len(s.engine.flights))),
     Figure("overrides", "gauge", "Exceptions in force", (), _one(lambda s: len(s.engine.roster.overrides))),
+    Figure(
+        "incidents",
+        "gauge",
+        "Incidents of 90 days: open, unjudged, or their verdict",
+        ("state",),
+        case_figures.incidents,
+    ),
+    Figure(
+        "signal_incidents",
+        "gauge",
+        "Incidents of 30 days in which a signal spoke",
+        ("signal", "verdict"),
+        case_figures.signals,
+    ),
+    Figure(
+        "signal_factor",
+        "gauge",
+        "What a signal's weight is multiplied by, as learned",
+        ("signal",),
+        case_figures.factors,
+    ),
+    Figure("lessons", "gauge", "Verdicts from which something is learned", (), case_figures.lessons),
+    Figure(
+        "false_pauses",
+        "gauge",
+        "Senders paused in 30 days that were judged legitimate",
+        (),
+        case_figures.false_pauses,
+    ),
+    Figure(
+        "leak_recipients",
+        "gauge",
+        "New recipients reached by senders judged compromised, of 30 days",
+        ("quantile",),
+        case_figures.quantiles(lambda t: t.leaks, 0.5, 0.95),
+    ),
+    Figure(
+        "detection_delay_seconds",
+        "gauge",
+        "From a day's first new recipient to the pause, of senders judged compromised, of 30 days",
+        ("quantile",),
+        case_figures.quantiles(lambda t: t.delays, 0.5, 0.95),
+    ),
+    Figure(
+        "held_seconds",
+        "gauge",
+        "How long senders judged legitimate were slowed or paused, of 30 days",
+        ("quantile",),
+        case_figures.quantiles(lambda t: t.held, 0.5, 0.95),
+    ),
     Figure("counts_bytes", "counter", "Bytes of counts written", (), _one(lambda s: s.counts.written_bytes)),
     Figure(
         "counts_dropped", "counter", "Counts lost to a full disk", (), _one(lambda s: s.counts.dropped_rows)
@@ -171,4 +267,24 @@ METRICS: Final = (
         _log(lambda w: len(w.feed.join)),
     ),
     Figure("reports", "counter", "Reports by mail, by what became of them", ("result",), _reports),
+    Figure("queue_held", "gauge", "Messages on hold whose sender is known", (), _queue(lambda q: q.held)),
+    Figure("queue_held_bytes", "gauge", "Bytes of these", (), _queue(lambda q: q.held_bytes)),
+    Figure(
+        "queue_oldest_seconds",
+        "gauge",
+        "Arrival of the oldest message that we hold, seconds since the epoch; 0 for none",
+        (),
+        _queue(lambda q: q.oldest),
+    ),
+    Figure("queue_releasing", "gauge", "Messages to be released", (), _queue(lambda q: q.releasing)),
+    Figure(
+        "queue_moved", "counter", "Messages frozen, released, dropped and bounced", ("what",), _queue_moved
+    ),
+    Figure(
+        "held_refused",
+        "counter",
+        "Messages refused because their sender has too much on hold",
+        (),
+        _one(lambda s: s.engine.budget.refused),
+    ),
 )

@@ -10,7 +10,9 @@ from penstock.app.state import StateFolder
 from penstock.config import Settings
 from penstock.directory import Chain
 from penstock.engine import Engine
+from penstock.servers.milter import MilterTraffic
 from penstock.servers.policy import Traffic
+from penstock.stores.acquaintances import AcquaintanceFile
 from penstock.stores.counts import CountLog
 from penstock.stores.records import RecordStore
 from penstock.stores.recovery import Recovery
@@ -18,6 +20,7 @@ from penstock.stores.sent import SentIndex
 
 if TYPE_CHECKING:
     from penstock.app.intake import Intake
+    from penstock.app.queue_keeper import QueueKeeper
     from penstock.app.watching import Watched
     from penstock.servers.reports import ReportServer
 
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
 class Node:
     """One node. ``clock`` gives seconds since the epoch (a faster one in the demonstration).
 
-    ``traffic``: figures of each policy listener by its address. ``logs``: those that are followed.
+    ``traffic``: figures of each policy listener by its address, ``milters``: of each milter listener.
+    ``logs``: those that are followed.
     ``loaded_at``: when the policy in force was read.
     """
 
@@ -35,6 +39,7 @@ class Node:
     counts: CountLog
     directory: Chain
     sent: SentIndex
+    acquaintances: AcquaintanceFile
     engine: Engine
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
@@ -44,9 +49,11 @@ class Node:
         self.started_at: float = clock()
         self.loaded_at = self.started_at
         self.traffic: dict[str, Traffic] = {}
+        self.milters: dict[str, MilterTraffic] = {}
         self.logs: list[Watched] = []
         self.reports: ReportServer | None = None
         self.intake: Intake | None = None
+        self.queue: QueueKeeper | None = None
 
     def silent(self) -> list[tuple[str, float]]:
         """Listeners without a question for longer than the policy allows: (name, seconds)."""

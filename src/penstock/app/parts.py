@@ -12,6 +12,8 @@ from penstock.directory import (
     open_blocking,
     open_directory,
 )
+from penstock.mta.queue import Door, MailQueue
+from penstock.wire.eximqueue import EXIM
 
 
 def directory(settings: Settings) -> Chain:
@@ -25,6 +27,21 @@ def blocking_directory(settings: Settings) -> Blocking:
     """The same directory for a replay, which waits for its answers."""
     wanted = settings.directory
     return open_blocking(wanted.logins, wanted.networks, *_sources(settings))
+
+
+def mail_queue(settings: Settings) -> MailQueue | None:
+    """The MTA's queue behind its helper, when it is to be looked after."""
+    mta, instances, door = door_of(settings)
+    if mta == "postfix":
+        return MailQueue("postfix", instances, door)
+    return MailQueue("exim", (EXIM,), door) if mta == "exim" else None
+
+
+def door_of(settings: Settings) -> tuple[str, tuple[str, ...], Door]:
+    """Which MTA's queue, its instances, and where the helper is."""
+    wanted = settings.queue
+    command = wanted.helper_command
+    return wanted.mta, wanted.config_dirs, Door(command=command) if command else Door(socket=wanted.helper)
 
 
 def _sources(settings: Settings) -> tuple[Database | None, Program | None]:

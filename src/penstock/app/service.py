@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import math
-import secrets
 import signal
 import time
 from collections.abc import Callable, Coroutine
@@ -17,17 +16,21 @@ import structlog
 
 from penstock.app import figures, listeners, metrics, parts
 from penstock.app.listeners import ListenError
+from penstock.app.milters import Milters
 from penstock.app.node import Node
+from penstock.app.queue_keeper import QueueKeeper
 from penstock.app.returns import Returns
 from penstock.app.state import InUse, StateFolder
 from penstock.config import ConfigError, Settings, default_path, load
-from penstock.core.acquaintance import Acquaintance
 from penstock.engine import MOST_REFUSALS, Engine
 from penstock.servers import systemd
 from penstock.servers.control import Arguments, CommandError, ControlServer
 from penstock.servers.desk import Desk
 from penstock.servers.http import HttpServer
+from penstock.servers.incident_desk import IncidentDesk
 from penstock.servers.policy import Gatekeeper, Traffic
+from penstock.servers.queue_desk import QueueDesk
+from penstock.stores.acquaintances import AcquaintanceFile
 from penstock.stores.counts import CountLog
 from penstock.stores.records import RecordStore
 from penstock.stores.recovery import recover
@@ -61,6 +64,7 @@ class Service(Node):
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         super().__init__(settings, clock)
         self._keepers: list[Gatekeeper] = []
+        self._milters = Milters(self)
         self._servers: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._silent: set[str] = set()
@@ -74,6 +78,7 @@ class Service(Node):
         try:
             self.state = StateFolder(settings.state)
             sockets = [(address, listeners.bind(address)) for address in settings.listen.policy]
+            self._milters.bind()
         except (InUse, ListenError) as error:
             raise StartError(str(error)) from None
         self.recovery = recover(settings.state)
@@ -84,6 +89,7 @@ class Service(Node):
         self.counts = CountLog(settings.state, self.recovery)
         self.directory = parts.directory(settings)
         self.sent = SentIndex(settings.state / "sent.db", self.clock)
+        self.acquaintances = AcquaintanceFile(settings.state / "acquaintance.bin", self.clock)
         self.engine = Engine(
             settings.policy,
             self.directory,
@@ -91,17 +97,20 @@ class Service(Node):
             self.counts,
             remembered,
             self.sent,
-            Acquaintance(secrets.token_bytes(32)),
+            self.acquaintances.acquaintance,
             now,
         )
         self.directory.on_news = self.engine.roster.refresh
-        self.records.on_late_memory = self.engine.roster.take_over
+        self.records.on_late_memory = lambda memory: self.engine.take_over(memory, self.clock())
         self.counts.start(loop)
         self.sent.start(loop)
+        self.acquaintances.start(loop)
+        await self._open_queue()
         await self._open_control()
         for address, sock in sockets:
             keeper = self._keeper(listeners.name_of(address, sock))
             self._servers.append(await listeners.serve(sock, keeper.connection))
+        await self._milters.open()
         self._returns = Returns(self)
         await self._returns.open()
         self._open_http()
@@ -128,9 +137,19 @@ class Service(Node):
         self._keepers.append(keeper)
         return keeper
 
+    async def _open_queue(self) -> None:
+        self.engine.budget.adopt(self.settings.queue.held_messages, self.settings.queue.held_bytes)
+        queue = parts.mail_queue(self.settings)
+        if queue is not None:
+            self.queue = QueueKeeper(self, queue)
+            await self.queue.open()
+
     async def _open_control(self) -> None:
         desk = Desk(self.engine, self.records, self.counts.sleeping, self.clock)
-        commands = desk.commands() | {"status": self._status, "reload": self._reload}
+        cases = IncidentDesk(self.engine, self.records, self.clock)
+        queue = QueueDesk(lambda: self.queue, lambda: self.engine.roster.policy.naming)
+        commands = desk.commands() | cases.commands() | queue.commands()
+        commands |= {"status": self._status, "reload": self._reload}
         self.control = ControlServer(self.settings.state, commands)
         try:
             await self.control.start()
@@ -157,6 +176,7 @@ class Service(Node):
         self.serving = False
         systemd.notify("STOPPING=1")
         await listeners.close(self._servers, self.settings.listen.policy)
+        await self._milters.close(DRAIN)
         await self._drain()
         for task in self._tasks:
             task.cancel()
@@ -165,10 +185,13 @@ class Service(Node):
             await self._http.close()
         await self.control.close()
         await self._returns.close()
-        self.engine.refusals.save(MOST_REFUSALS, math.inf)
+        if self.queue is not None:
+            await self.queue.close()
+        self.engine.save(MOST_REFUSALS, math.inf)
         self.directory.close()
         await self.counts.close()
         await self.sent.close()
+        await self.acquaintances.close()
         await self.records.close()
         self.state.close()
         log.info("stopped")
@@ -210,8 +233,13 @@ class Service(Node):
             return problems
         if (new.directory.sql, new.directory.command) != (old.directory.sql, old.directory.command):
             log.warning("the directory's database or command has changed: that takes a restart")
+        if parts.door_of(new) != parts.door_of(old):
+            log.warning("the queue or its helper has changed: that takes a restart")
         self.settings = replace(new, listen=old.listen, state=old.state)
         self.engine.adopt(new.policy)
+        self.engine.budget.adopt(new.queue.held_messages, new.queue.held_bytes)
+        if self.queue is not None:
+            self.queue.adopt()
         self.directory.adopt(new.directory.logins, new.directory.networks)
         self.loaded_at = self.clock()
         log.info("policy reloaded", by=who, file=str(new.file or "built-in"), mode=new.mode)
@@ -234,7 +262,7 @@ class Service(Node):
     async def _save(self) -> None:
         while True:
             await asyncio.sleep(SAVE)
-            self.engine.refusals.save(SAVE_AT_ONCE, self.clock())
+            self.engine.save(SAVE_AT_ONCE, self.clock())
 
     async def _put_to_rest(self) -> None:
         while True:

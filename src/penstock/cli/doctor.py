@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from penstock.cli import milter_checks
 from penstock.cli.common import SOCKET, ask, json_option, print_json, state_folder, state_option
-from penstock.mta.postfix_checks import Check, examine
+from penstock.cli.status import acquaintance
+from penstock.mta.checks import Check
+from penstock.mta.postfix_checks import examine
 
 if TYPE_CHECKING:
     from penstock.config import Settings
@@ -77,12 +80,15 @@ def _checks(state: Path | None, config_dir: Path | None, postfix: bool) -> Itera
     if status is not None:
         yield from _running(status)
         addresses = [listener["address"] for listener in status["listeners"]]
+        milters = {listener["address"]: listener["smtp"] for listener in status["milters"]}
     else:
         addresses = [str(address) for address in settings.listen.policy] if settings else []
-    yield from _rights(folder, addresses)
+        milters = dict.fromkeys(map(str, settings.listen.milter), False) if settings else {}
+        milters |= dict.fromkeys(map(str, settings.listen.milter_smtp), True) if settings else {}
+    yield from _rights(folder, [*addresses, *milters])
     yield from _disk(folder)
     if postfix:
-        for check in examine(config_dir, addresses):
+        for check in examine(config_dir, addresses, milters):
             yield check if check.name == "postfix" else Check(f"postfix {check.name}", *_rest(check))
 
 
@@ -129,6 +135,9 @@ def _running(status: Status) -> Iterator[Check]:
     for listener in status["listeners"]:
         yield _listener(listener["address"])
         yield from _traffic(listener, status["started_at"])
+    for listener in status["milters"]:
+        yield from milter_checks.running(listener)
+    yield Check("acquaintance", True, acquaintance(status["acquaintance"]))
     yield _open_files(status)
     yield _clock(status)
 

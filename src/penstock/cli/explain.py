@@ -22,4 +22,6 @@ def explain(reference: tuple[str, ...], state: Path | None, as_json: bool) -> No
     click.echo(result["sentence"])
     if "standing_now" in result:
         click.echo(f"Its standing now: {result['standing_now']}.")
+    if "incident" in result["figures"]:
+        click.echo(f"Its incident: penstock incidents {result['figures']['incident']}")
     click.echo(f"More: penstock show {result['sender']}")

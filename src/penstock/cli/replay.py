@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,7 +25,7 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 @click.argument("logs", nargs=-1, required=True, metavar="LOG...")
 @click.option("--policy", type=_PATH, metavar="FILE", envvar="PENSTOCK_CONFIG",
               help="The policy to try (default: the installed one).")  # fmt: skip
-@click.option("--enforce", is_flag=True, help="As if no rule were in shadow mode.")
+@click.option("--enforce", is_flag=True, help="As if neither rules nor detection were in shadow mode.")
 @click.option("--year", type=click.IntRange(1990, 2054), help="Of the first line, where stamps have none.")
 @click.option("--timezone", default="", metavar="TZ", help="Of stamps without one (default: this machine's).")
 @click.option("--decisions", type=_PATH, metavar="FILE.jsonl",
@@ -107,13 +108,25 @@ def _run(
             sources = open_sources(logs, progress)
             reading = Reading(sources, zone_of(timezone), year, time.time())
             done = Replay(settings.policy, directory, decisions)
-            done.feed(reading.events(Join()))
-        done.finish()
+            with _rare_collections():
+                done.feed(reading.events(Join()))
+                done.finish()
     except (SourceError, ValueError) as error:
         raise click.ClickException(str(error)) from None
     directory.close()
     problems = [*sources.warnings, *directory.problems.values()]
     return summary_of(reading, done, problems, time.perf_counter() - begun)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Nothing of a replay is garbage in cycles, and to look for it costs a tenth of the time."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, 50, 1000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 # --- the terminal -----------------------------------------------------------------------------
@@ -164,7 +177,7 @@ def _paused(one: dict[str, Any]) -> str:
     end = f"until {one['released_at']}" if one["released_at"] else "to the end of the log"
     return (
         f"{one['sender']} from {one['paused_at']} {end}: {_why(one)}. "
-        f"Out within the day before: {one['recipients_before_pause']:,} recipients; stopped by the pause: "
+        f"Out before it: {one['recipients_before_pause']:,} recipients; asked for during the pause: "
         f"{one['recipients_after_pause']:,}."
     )
 

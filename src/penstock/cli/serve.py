@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 if TYPE_CHECKING:
-    from penstock.config import Settings
+    from penstock.config import Address, Settings
 
 
 @click.command()
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
               help="Policy file [default: /etc/penstock/penstock.toml if there is one].")  # fmt: skip
 @click.option("--state", type=click.Path(path_type=Path), envvar="PENSTOCK_STATE", help="State folder.")
 @click.option("--listen", multiple=True, metavar="NAME=ADDRESS",
-              help="policy=HOST:PORT, policy=unix:/PATH (may be repeated), http=HOST:PORT or http=off; "
-                   "replaces what the policy file says for that name.")  # fmt: skip
+              help="policy=, milter=, milter_smtp= (may be repeated), http= or http=off, with HOST:PORT or "
+                   "unix:/PATH; replaces what the policy file says for that name.")  # fmt: skip
 @click.option(
     "--log", "log_format", type=click.Choice(["console", "json"]), default="console", show_default=True
 )
@@ -47,26 +47,34 @@ def serve(config_file: Path | None, state: Path | None, listen: tuple[str, ...],
         raise click.ClickException(str(error)) from None
 
 
-_NAMES: Final = ("policy", "http")
+_NAMES: Final = ("policy", "milter", "milter_smtp", "http")
 
 
 def listening(settings: Settings, listen: tuple[str, ...]) -> Settings:
     """The settings with the listeners of the command line."""
     from penstock.config import BadValue, parse_address
 
-    policy = []
+    found: dict[str, list[Address]] = {name: [] for name in _NAMES}
     http = settings.listen.http
     for text in listen:
         name, equals, address = text.partition("=")
         if not equals or name not in _NAMES:
-            raise click.BadParameter(f"{text!r}: write policy=ADDRESS or http=ADDRESS", param_hint="--listen")
+            raise click.BadParameter(
+                f"{text!r}: write policy=, milter=, milter_smtp= or http=ADDRESS", param_hint="--listen"
+            )
         try:
-            if name == "policy":
-                policy.append(parse_address(address))
-            else:
+            if name == "http":
                 http = None if address == "off" else parse_address(address)
+            else:
+                found[name].append(parse_address(address))
         except BadValue as error:
             raise click.BadParameter(str(error), param_hint="--listen") from None
-    return replace(
-        settings, listen=replace(settings.listen, policy=tuple(policy) or settings.listen.policy, http=http)
+    old = settings.listen
+    new = replace(
+        old,
+        policy=tuple(found["policy"]) or old.policy,
+        milter=tuple(found["milter"]) or old.milter,
+        milter_smtp=tuple(found["milter_smtp"]) or old.milter_smtp,
+        http=http,
     )
+    return replace(settings, listen=new)

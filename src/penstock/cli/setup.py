@@ -38,6 +38,8 @@ def setup() -> None:
     "--config-dir", type=click.Path(path_type=Path), help="Postfix's folder, if not its own default."
 )
 @click.option("--service", "also", multiple=True, metavar="NAME", help="Also this SMTP server, such as smtp.")
+@click.option("--milter", metavar="ADDRESS", help="Ask our milter there about mail of sendmail(1), too.")
+@click.option("--milter-smtp", metavar="ADDRESS", help="For SMTP clients a milter, not the policy service.")
 @click.option("--trial", is_flag=True, help="Only warn (warn_if_reject); HOLD and DISCARD act all the same.")
 @click.option("--apply", "do_apply", is_flag=True, help="Do it: save copies, change, check, reload.")
 @click.option("--undo", "do_undo", is_flag=True, help="Take it back.")
@@ -47,6 +49,8 @@ def postfix(
     listen: str,
     config_dir: Path | None,
     also: tuple[str, ...],
+    milter: str | None,
+    milter_smtp: str | None,
     trial: bool,
     do_apply: bool,
     do_undo: bool,
@@ -64,9 +68,10 @@ def postfix(
     if do_apply and do_undo:
         raise click.UsageError("--apply and --undo exclude each other")
     try:
-        wish = Wish(use, Endpoint.parse(listen), trial, also)
+        milters = [Endpoint.parse(each) if each else None for each in (milter, milter_smtp)]
+        wish = Wish(use, Endpoint.parse(listen), trial, also, *milters)
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--listen") from None
+        raise click.BadParameter(str(error), param_hint="--listen, --milter or --milter-smtp") from None
     server = Postfix(config_dir)
     try:
         _undo(server, as_json) if do_undo else _set_up(server, wish, do_apply, as_json)
@@ -88,13 +93,13 @@ def _set_up(server: Postfix, wish: Wish, do_apply: bool, as_json: bool) -> None:
     done = None
     if do_apply and found.edits and not found.problems:
         done = apply(server, found, datetime.now().strftime("%Y%m%d-%H%M%S"))
-    answers = wish.listen.answers(config.queue)
+    unanswered = [each for each in wish.asked if not each.answers(config.queue)]
     if as_json:
-        _print_json(_document(server, config, wish, found, done) | {"answers": answers})
+        _print_json(_document(server, config, wish, found, done) | {"answers": not unanswered})
     else:
         _tell(server, config, wish, found, done)
-        if not answers:
-            _paragraph(f"Note: nothing answers at {wish.listen} now. {SLOW}")
+        for each in unanswered:
+            _paragraph(f"Note: nothing answers at {each} now. {SLOW}")
     raise SystemExit(1 if found.problems else 0)
 
 
@@ -104,7 +109,8 @@ def _tell(server: Postfix, config: Config, wish: Wish, found: Plan, done: Applie
     for problem in found.problems:
         _paragraph(f"Problem: {problem}")
     if found.done:
-        click.echo(f"Set up already: Postfix asks {wish.listen} before anything permits. Nothing to change.")
+        asked = " and ".join(map(str, wish.asked))
+        click.echo(f"Set up already: Postfix asks {asked} before anything permits. Nothing to change.")
     for edit in found.edits:
         _tell_edit(server, edit)
     if found.edits and done is None:

@@ -61,6 +61,9 @@ def _print(result: dict[str, Any]) -> None:
         until = f" until {override['until']}" if override["until"] else ""
         what = ", ".join(filter(None, [override["profile"], *override["limits"]]))
         console.print(Text(f"\nexception: {what}{until} by {override['by']}: {override['why']}"))
+    if result["incident"]:
+        text = f"\nincident {result['incident']['headline']} (penstock incidents {result['incident']['id']})"
+        console.print(Text(text))
     for refusal in result["refusals"][:5]:
         console.print(Text(f"\n{refusal['reference']}  {refusal['sentence']}"))
     for change in result["history"][:10]:

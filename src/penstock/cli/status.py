@@ -39,7 +39,22 @@ def _lines(result: dict[str, Any]) -> list[str]:
         lines += _log(found)
     if result["reports"]:
         lines.append(_reports(result["reports"]))
+    if result["queue"]:
+        lines.append(_queue(result["queue"]))
+    lines.append(f"acquaintance: {acquaintance(result['acquaintance'])}")
     return lines + [f"PROBLEM: {problem}" for problem in result["problems"]]
+
+
+def acquaintance(found: dict[str, Any]) -> str:
+    """Who has met whom, in words."""
+    if not found["pairs"] and found["saved_seconds_ago"] is None:
+        return "nobody has met yet"
+    ago = found["saved_seconds_ago"]
+    saved = "not saved yet" if ago is None else f"saved {ago / 60:.0f} min ago"
+    return (
+        f"{found['pairs']:,} pairs have met, room for {found['capacity']:,} before the oldest are forgotten; "
+        f"learning since {found['learning_since']}, {saved}"
+    )
 
 
 def _log(found: dict[str, Any]) -> list[str]:
@@ -69,3 +84,11 @@ def _reports(found: dict[str, Any]) -> str:
         f"{found['bounces']} bounces and {found['complaints']} complaints counted, "
         f"{found['repeated']} repeats and {found['uncounted']} others not"
     )
+
+
+def _queue(found: dict[str, Any]) -> str:
+    held = f"{found['held']} messages on hold ({found['held_bytes'] / 1e6:.1f} MB)"
+    oldest = f", the oldest of ours since {found['oldest_at']}" if found["oldest_at"] else ""
+    moved = ", ".join(f"{found[name]} {name}" for name in ("frozen", "released", "dropped", "bounced"))
+    refused = f", {found['refused']} refused for too much on hold" if found["refused"] else ""
+    return f"{found['mta']} queue: {held}{oldest}, {found['releasing']} to be released; {moved}{refused}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from penstock.config import keys, watch
 from penstock.config.detection import USUAL, detection_of
+from penstock.config.queue import queue_of
 from penstock.config.replies import own_rules, reply_rules
 from penstock.config.report import ConfigError, Spot, meant
 from penstock.config.rules import check_newcomer, under, unit_limits
@@ -43,7 +44,9 @@ def build(file: Document, document: Document, spot: Spot, at: float) -> Settings
     naming = _naming(document["names"], spot.key("names"))
     profiles = _profiles(file, document["profiles"], spot.key("profiles"), mode)
     texts = _texts(document["texts"], spot.key("texts"))
-    listen = Table(document["listen"], spot.key("listen"), keys.LISTEN)
+    table = Table(document["listen"], spot.key("listen"), keys.LISTEN)
+    listen = _listen(table)
+    _check_milter(listen, profiles, spot.key("profiles"))
     policy = Policy(
         profiles=profiles,
         defaults=_defaults(document["defaults"], spot.key("defaults"), profiles),
@@ -58,13 +61,14 @@ def build(file: Document, document: Document, spot: Spot, at: float) -> Settings
     )
     return Settings(
         policy=policy,
-        listen=_listen(listen),
+        listen=listen,
         state=top.get(keys.STATE),
-        silence=listen.get(keys.SILENCE),
+        silence=table.get(keys.SILENCE),
         mode=mode,
         directory=_directory(document["directory"], spot.key("directory"), naming, profiles),
         logs=watch.logs(document["logs"], spot.key("logs")),
         reports=_reports(document["reports"], spot.key("reports")),
+        queue=queue_of(document["queue"], spot.key("queue")),
         document=document,
     )
 
@@ -87,14 +91,30 @@ def _language(top: Table, texts: Collection[str]) -> str:
 
 
 def _listen(table: Table) -> Listen:
-    listen = Listen(table.get(keys.POLICY), table.get(keys.HTTP))
-    for address in listen.policy:
-        _check_reach(address, table.spot(keys.POLICY))
+    listen = Listen(
+        table.get(keys.POLICY),
+        table.get(keys.HTTP),
+        table.get(keys.MILTER),
+        table.get(keys.MILTER_SMTP),
+    )
+    ours = {keys.POLICY: listen.policy, keys.MILTER: listen.milter, keys.MILTER_SMTP: listen.milter_smtp}
+    for key, addresses in ours.items():
+        for address in addresses:
+            _check_reach(address, table.spot(key))
     if listen.http is not None:
         _check_reach(listen.http, table.spot(keys.HTTP))
-    if not listen.policy:
-        table.spot(keys.POLICY).warn("no listener: Postfix cannot ask")
+    if not listen.policy and not listen.milter_smtp:
+        about = " about mail of SMTP clients" if listen.milter else ""
+        table.spot(keys.POLICY).warn(f"no listener: Postfix cannot ask{about}")
     return listen
+
+
+def _check_milter(listen: Listen, profiles: Mapping[str, Profile], spot: Spot) -> None:
+    """Warn about actions that a milter cannot take."""
+    for name, profile in profiles.items() if listen.milter or listen.milter_smtp else ():
+        for what in ("over_limit", "paused", "locked"):
+            if getattr(profile, what).verb is Verb.REROUTE:
+                spot.key(name).key(what).warn("a milter cannot reroute: such mail is held")
 
 
 def _check_reach(address: Address, spot: Spot) -> None:
@@ -183,6 +203,7 @@ def _profile(name: str, value: object, spot: Spot, own: Document, file_mode: Mod
         slowed=table.get(keys.SLOWED),
         probation=table.get(keys.PROBATION),
         probation_for=table.get(keys.PROBATION_FOR),
+        vouched=table.get(keys.VOUCHED),
         over_limit=table.get(keys.OVER_LIMIT),
         paused=_stopping(table, keys.PAUSED),
         locked=_stopping(table, keys.LOCKED),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.config import detection, rules, watch
+from penstock.config import detection, queue, rules, watch
 from penstock.config.rules import BYTES, MESSAGES, RECIPIENTS, exception_of, limit_section, step_section
 from penstock.config.scalars import (
     ACTION,
@@ -17,6 +17,7 @@ from penstock.config.scalars import (
     DURATION,
     DURATION_OR_OFF,
     FOLDER,
+    FACTOR,
     FRACTION,
     LANGUAGE,
     MODE,
@@ -82,6 +83,7 @@ FILE = Section(
         _table("detection", "Recognising a sender in a stranger's hands."),
         _table("logs", "Logs to follow: what became of the mail."),
         _table("reports", "Bounces and complaints that come in by mail."),
+        _table("queue", "The MTA's queue: mail that is held."),
         Key("replies", TABLE, "Rules of your own for replies of other hosts, a list of tables (below)."),
     ),
 )
@@ -89,12 +91,24 @@ FILE = Section(
 POLICY = Key(
     "policy", ADDRESSES, "Where Postfix asks. Whoever can connect can charge any sender: keep it local."
 )
+MILTER = Key(
+    "milter",
+    ADDRESSES,
+    "Where Postfix asks by the milter protocol about mail that is handed in on this machine (sendmail, PHP), "
+    'for example `["unix:/var/spool/postfix/penstock/milter.sock"]`. SMTP sessions are let go.',
+)
+MILTER_SMTP = Key(
+    "milter_smtp",
+    ADDRESSES,
+    "Where Postfix or Sendmail asks by the milter protocol about mail of SMTP clients, instead of `policy`: "
+    "what is asked about at both is counted twice.",
+)
 HTTP = Key("http", ADDRESS_OR_OFF, "Metrics and health (`/metrics`, `/healthz`, `/readyz`).")
 SILENCE = Key("silence", DURATION_OR_OFF, "Without a question for so long, an alarm is raised.")
 LISTEN = Section(
     "listen",
     "Where Penstock listens. A change takes effect at the next start; port 0 means any free one.",
-    (POLICY, HTTP, SILENCE),
+    (POLICY, MILTER, MILTER_SMTP, HTTP, SILENCE),
 )
 
 DEFAULT_REALM = Key("default_realm", REALM, "Completes a login that has no `@`.")
@@ -143,6 +157,13 @@ TRUSTED = Key(
 SLOWED = Key("slowed", FRACTION, "The fraction of the limits that a slowed sender has.")
 PROBATION = Key("probation", FRACTION, "The fraction of the limits that a sender on probation has.")
 PROBATION_FOR = Key("probation_for", DURATION, "How long the probation after a pause lasts.")
+VOUCHED = Key(
+    "vouched",
+    FACTOR,
+    "How far beyond its limits a sender may go while evidence speaks for it: what it sent today arrived. Needs "
+    "`[detection]` in mode `enforce` and logs that are followed; 1: never. Of those who mostly write to whom "
+    "they know, twenty times as far.",
+)
 OVER_LIMIT = Key("over_limit", ACTION, "What happens to a recipient beyond a limit.")
 PAUSED = Key("paused", ACTION, "What happens to a paused sender's mail.")
 LOCKED = Key("locked", ACTION, "What happens to a locked sender's mail.")
@@ -164,6 +185,7 @@ PROFILE = Section(
         SLOWED,
         PROBATION,
         PROBATION_FOR,
+        VOUCHED,
         OVER_LIMIT,
         PAUSED,
         LOCKED,
@@ -291,6 +313,7 @@ SECTIONS = (
     detection.DETECTION,
     watch.LOG,
     watch.REPORTS,
+    queue.QUEUE,
     watch.REPLY,
 )
 """All tables, in the order of the reference."""

@@ -35,10 +35,15 @@ class Address:
 
 @dataclass(frozen=True)
 class Listen:
-    """The listeners: for Postfix, and for metrics and health (None: not wanted)."""
+    """The listeners: for Postfix, and for metrics and health (None: not wanted).
+
+    ``milter``: for mail that is handed in on this machine; ``milter_smtp``: for SMTP clients.
+    """
 
     policy: tuple[Address, ...]
     http: Address | None
+    milter: tuple[Address, ...] = ()
+    milter_smtp: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,22 @@ class ReportSettings:
 
 
 @dataclass(frozen=True)
+class QueueSettings:
+    """The MTA's queue: ``mta`` is off, postfix or exim. ``helper``: its socket; ``helper_command`` comes before it.
+    ``held_bytes`` and ``held_messages`` are what one sender may have on hold.
+    """
+
+    mta: str = "off"
+    config_dirs: tuple[str, ...] = ()
+    helper: Path = Path("/run/penstock-queue.sock")
+    helper_command: tuple[str, ...] = ()
+    release_per_minute: int = 60
+    held_messages: int = 1000
+    held_bytes: int = 250 << 20
+    compromised: str = "hold"
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that the policy file decides.
 
@@ -111,6 +132,7 @@ class Settings:
     directory: DirectorySettings
     logs: Mapping[str, LogSource] = field(default_factory=dict)
     reports: ReportSettings = ReportSettings()
+    queue: QueueSettings = QueueSettings()
     file: Path | None = None
     warnings: tuple[str, ...] = ()
     document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)

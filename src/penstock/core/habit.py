@@ -24,6 +24,14 @@ DORMANT: Final = 25
 """Days without mail after which a sender counts as dormant: the ledger reaches 32 days back."""
 
 
+COUNTERS: Final = (
+    int(Counter.RECIPIENTS),
+    int(Counter.NOVEL),
+    int(Counter.NETWORKS),
+    int(Counter.ENVELOPES),
+)
+
+
 @dataclass(slots=True)
 class Habit:
     """``recipients``, ``novel``, ``networks``, ``envelopes``: on the second-busiest of the days that count;
@@ -46,13 +54,13 @@ def habit_of(ledger: Ledger, first_seen: int, at: int) -> Habit:
     """The habit as of second ``at``."""
     age = max(0, at - first_seen) / 86400
     begin = 1 + DELAY if age >= 2 * DELAY else 1
-    mailed = ledger.daily(Counter.RECIPIENTS, at, DAYS)
-    recipients, novel = mailed[begin:], ledger.daily(Counter.NOVEL, at, DAYS)[begin:]
+    mailed, novel, networks, envelopes = ledger.daily(COUNTERS, at, DAYS)
+    recipients, novel = mailed[begin:], novel[begin:]
     return Habit(
         recipients=_second(recipients),
         novel=_second(novel),
-        networks=_second(ledger.daily(Counter.NETWORKS, at, DAYS)[begin:]),
-        envelopes=_second(ledger.daily(Counter.ENVELOPES, at, DAYS)[begin:]),
+        networks=_second(networks[begin:]),
+        envelopes=_second(envelopes[begin:]),
         novel_share=(sum(novel) + 1.5) / (sum(recipients) + 5),
         active=sum(1 for n in mailed[1:] if n),
         age=age,

@@ -230,16 +230,18 @@ class Ledger:
             found.append(sums.copy())
         return found
 
-    def daily(self, counter: int, at: int, days: int) -> list[int]:
-        """Sums of the days (24 hours each) that ended 0, 1, … days before second ``at``."""
+    def daily(self, counters: Sequence[int], at: int, days: int) -> list[list[int]]:
+        """For each counter the sums of the days (24 hours each) that ended 0, 1, … days before ``at``."""
         self._turn(self._slot)
-        found = [0] * days
+        found = {counter: [0] * days for counter in counters}
         now, day = at // SLOT, 86400 // SLOT
         for entry in self._entries:
-            age = (now - (entry >> _SLOT_SHIFT)) // day
-            if entry >> _COUNT_BITS & _COUNTER == counter and 0 <= age < days:
-                found[age] += entry & _MOST
-        return found
+            sums = found.get(entry >> _COUNT_BITS & _COUNTER)
+            if sums is not None:
+                age = (now - (entry >> _SLOT_SHIFT)) // day
+                if 0 <= age < days:
+                    sums[age] += entry & _MOST
+        return [found[counter] for counter in counters]
 
     def _filling(self, counter: int) -> int:
         if counter == _RECIPIENTS:

@@ -70,8 +70,8 @@ class Profile:
     ``limits`` hold for each sender, ``parent_limits`` for a customer's senders together.
     ``newcomer`` steps count days since the sender exists, ``trusted`` steps its clean active
     days among the last 30. ``slowed`` and ``probation`` are the fractions of the limits that
-    those standings leave; ``probation_for`` is in seconds. ``vouched``: how many times its limits a sender may
-    send while evidence speaks for it.
+    those standings leave; ``probation_for`` is in seconds. ``vouched``: how many times its limits a
+    sender may send while evidence speaks for it.
     """
 
     name: str

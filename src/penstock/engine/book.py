@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from penstock.core import explain
@@ -19,13 +20,16 @@ MOST_AT_ONCE: Final = 1_000_000
 
 
 class Book:
-    """Counts go to the ledger and to the log of counts, refusals to their stretch."""
+    """Counts go to the ledger and to the log of counts, refusals to their stretch. ``incident``: the ID of
+    the incident for which a sender is held up, or ""; ``on_stop`` hears of what was turned away for that."""
 
     def __init__(self, roster: Roster, refusals: Refusals, counts: Counts) -> None:
         self._roster = roster
         self._refusals = refusals
         self._append = counts.append
         self._append_mail = counts.append_mail
+        self.incident: Callable[[str], str] = lambda key: ""
+        self.on_stop: Callable[[Sender, int, float], None] = lambda sender, recipients, at: None
 
     def count(self, sender: Sender, counter: int, second: int, n: int) -> None:
         """Count ``n`` (negative: give back) for one sender."""
@@ -44,8 +48,13 @@ class Book:
         cause = f"evidence:slowed since {since:.3f}"
         found = self._refusals.current(sender, cause, at)
         if found is None:
-            found = self._refusals.stretch(sender, "evidence:slowed", cause, at, {"suspected": why})
+            figures = {"suspected": why} | self._incident(sender)
+            found = self._refusals.stretch(sender, "evidence:slowed", cause, at, figures)
         return found
+
+    def _incident(self, sender: Sender) -> dict[str, str | int | float]:
+        found = self.incident(sender.key)
+        return {"incident": found} if found else {}
 
     def stretch(self, sender: Sender, rule: str, at: float, excess: Excess | None) -> Refusal:
         """The stretch of refusals for this cause: the one going on, or a new one."""
@@ -55,6 +64,8 @@ class Book:
             return found
         roster = self._roster
         figures = explain.figures(sender, excess, roster.policy, roster.watching_since, at)
+        if excess is None:
+            figures |= self._incident(sender)
         return self._refusals.stretch(sender, rule, cause, at, figures)
 
     def shadowed(self, refusal: Refusal, sender: Sender, recipients: int, at: float, verb: str) -> None:

@@ -46,7 +46,8 @@ LANDED_KEPT: Final = 600.0
 
 class Engine:
     """The gate of one node. ``stamp``: gives the header line by which a report about mail of that sender
-    is led back to it; None: no header is added."""
+    is led back to it; None: no header is added. ``queued``: told of each message that lies in the MTA's queue
+    (attempt, sender, held). ``budget``: what may be held."""
 
     def __init__(
         self,

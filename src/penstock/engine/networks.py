@@ -94,3 +94,9 @@ def networks_of(address: str) -> tuple[str, str]:
         found = found.ipv4_mapped
     parts = str(found).split(".")
     return ".".join(parts[:2]), ".".join(parts[:3])
+
+
+def wide_of(narrow: str) -> str:
+    """The wider network around a narrow one."""
+    mark = "." if "." in narrow else ":"
+    return narrow.rpartition(mark)[0]

@@ -24,6 +24,7 @@ from penstock.core.events import (
     Reported,
     kib_of,
 )
+from penstock.core.flight import Flight
 from penstock.core.ledger import LAST_SECOND, Counter
 from penstock.core.limits import Unit
 from penstock.core.policy import Policy
@@ -75,6 +76,7 @@ class Observer:
         pausing: Pausing,
         detector: Detector,
         died: Callable[[str, float], bool],
+        landed: Callable[[str, float], Flight | None],
         sent: Sent,
     ) -> None:
         self.adopt(roster.policy)
@@ -83,6 +85,7 @@ class Observer:
         self._pausing = pausing
         self._detector = detector
         self._died_in_queue = died
+        self._landed = landed
         self._sent = sent
         self._handlers: dict[type, Callable[[Any], None]] = {
             Died: self._died,
@@ -141,7 +144,7 @@ class Observer:
         if sender is None:
             return
         self._sent.remember(message, sender.key)
-        if message.kind in charged:
+        if message.kind in charged and not self._charged_at_gate(message.queue_id, sender, at):
             second, kib = int(at), kib_of(message.size)
             recipients = min(message.recipients, MOST_AT_ONCE)
             for each in sender.lineage():
@@ -149,6 +152,19 @@ class Observer:
                 if kib:
                     each.spare_kib -= kib
                     self._book.count(each, int(Counter.KIB), second, kib)
+
+    def _charged_at_gate(self, queue_id: str, sender: Sender, at: float) -> bool:
+        """Whether this message was charged as it came in: local mail by a milter, to whom its header named.
+
+        The log knows better who handed it in. What was charged to somebody else goes back.
+        """
+        flight = self._landed(queue_id, at)
+        if flight is None or not flight.live or flight.senders[0].kind not in LOCAL:
+            return False
+        if flight.senders[0] is sender:
+            return True
+        self._died_in_queue(queue_id, at)
+        return False
 
     def _died(self, event: Died) -> None:
         self._died_in_queue(event.message.queue_id, event.at)

@@ -7,10 +7,11 @@ from typing import Final
 from penstock.core.decision import PASSING, Decision, Refusal
 from penstock.core.flight import Flight
 from penstock.core.ledger import Counter
-from penstock.core.policy import situation_of
+from penstock.core.policy import REJECT, Verb, situation_of
 from penstock.core.sender import Sender
 from penstock.engine.book import Book
-from penstock.engine.detector import Case
+from penstock.engine.budget import Budget
+from penstock.engine.case import Case
 from penstock.engine.pausing import Pausing
 from penstock.engine.refusals import STRETCH_GAP, Refusals
 from penstock.engine.roster import Roster
@@ -23,11 +24,14 @@ _SHADOWED: Final = int(Counter.SHADOWED)
 class Refusing:
     """Gives the answer for each cause of a refusal."""
 
-    def __init__(self, roster: Roster, refusals: Refusals, book: Book, pausing: Pausing) -> None:
+    def __init__(
+        self, roster: Roster, refusals: Refusals, book: Book, pausing: Pausing, budget: Budget
+    ) -> None:
         self._roster = roster
         self._refusals = refusals
         self._book = book
         self._pausing = pausing
+        self._budget = budget
 
     def stopped(self, sender: Sender, flight: Flight, recipients: int, at: float) -> Decision:
         """The sender is paused or locked."""
@@ -70,7 +74,11 @@ class Refusing:
         own, second = flight.senders[0], int(at)
         for sender in flight.senders:
             self._book.count(sender, counter, second, recipients)
+        if counter == _STOPPED:
+            self._book.on_stop(own, recipients, at)
         self._refusals.count(refusal, recipients, at)
         action = getattr(own.profile, situation)
+        if action.verb is Verb.HOLD and not self._budget.take(own.key, at):
+            action = REJECT
         text = self._roster.policy.text(situation, own.entry.language if own.entry is not None else "")
         return self._refusals.decision(refusal, action, text, ticket)

@@ -6,7 +6,7 @@ the directory knows, else as a stranger with the default profile of its kind.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -31,7 +31,8 @@ class UnknownSender(LookupError):
 
 
 class Roster:
-    """Senders by key. Standing and exceptions are recorded as they change."""
+    """Senders by key. Standing and exceptions are recorded as they change; ``on_standing`` hears of
+    (sender, old, new)."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Roster:
         self.senders: dict[str, Sender] = {}
         self.overrides = dict(remembered.overrides)
         self.watching_since = remembered.installed_at
+        self.on_standing: Callable[[Sender, Standing, Standing], None] = lambda sender, old, new: None
         self._directory = directory
         self._records = records
         self._counts = counts
@@ -291,6 +293,7 @@ class Roster:
         old, sender.standing = sender.standing, new
         sender.ticket = self._records.put_standing(sender.key, old, new)
         sender.look_again()
+        self.on_standing(sender, old, new)
         return sender.ticket
 
     def change_standing(

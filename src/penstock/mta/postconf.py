@@ -48,7 +48,10 @@ class Service:
 
 @dataclass(frozen=True)
 class Config:
-    """What Postfix is configured to do now. ``main`` as written, ``expanded`` without macros."""
+    """What Postfix is configured to do now. ``main`` as written, ``expanded`` without macros.
+
+    ``cleanup_chroot``: the daemon that asks milters about local mail runs in the queue directory.
+    """
 
     version: str
     main: Mapping[str, str]
@@ -56,6 +59,7 @@ class Config:
     services: tuple[Service, ...]
     others: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    cleanup_chroot: bool = False
 
     @property
     def queue(self) -> str:
@@ -165,6 +169,7 @@ class Postfix:
             ),
             others=tuple(f"{name} {_program(each)}" for name, each in fields.items() if name not in smtpds),
             warnings=tuple(plain.stderr.strip().splitlines()),
+            cleanup_chroot="cleanup/unix" in fields and _chrooted(fields["cleanup/unix"], expanded),
         )
 
     def check(self) -> None:

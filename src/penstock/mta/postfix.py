@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from penstock.mta import milters
 from penstock.mta.endpoint import Endpoint
 from penstock.mta.postconf import Config, Edit, PostfixError, Service
 from penstock.mta.restrictions import (
@@ -47,18 +48,35 @@ MX_NOTE = (
     "also an MX, give customers another port and use --for submission."
 )
 LOCAL_NOTE = (
-    "Mail handed in by sendmail(1) (cron, PHP's mail()) never passes smtpd: we are not asked about it."
+    "Mail handed in by sendmail(1) (cron, PHP's mail()) never passes smtpd: we are not asked about it. "
+    "A milter is (--milter)."
 )
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What an operator wants set up. ``also``: further services of master.cf by name, such as ``smtp``."""
+    """What an operator wants set up. ``also``: further services of master.cf by name, such as ``smtp``.
+
+    ``milter``: where our milter for local mail listens, None to leave it out; ``milter_smtp``: where the one
+    for SMTP clients does, which is then asked instead of the policy service.
+    """
 
     use: Use = "submission"
     listen: Endpoint = field(default_factory=lambda: Endpoint("127.0.0.1", 10040))
     trial: bool = False
     also: tuple[str, ...] = ()
+    milter: Endpoint | None = None
+    milter_smtp: Endpoint | None = None
+
+    @property
+    def milters(self) -> list[Endpoint]:
+        """Where our milters listen."""
+        return [each for each in (self.milter, self.milter_smtp) if each]
+
+    @property
+    def asked(self) -> list[Endpoint]:
+        """Where Postfix is to ask."""
+        return ([] if self.milter_smtp else [self.listen]) + self.milters
 
 
 @dataclass(frozen=True)
@@ -73,6 +91,7 @@ class Plan:
     problems: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
     listen: Endpoint = field(default_factory=Endpoint)
+    milters: tuple[Endpoint, ...] = ()
 
     @property
     def done(self) -> bool:
@@ -84,6 +103,12 @@ def plan(config: Config, wish: Wish) -> Plan:
     """Work out what is missing until Postfix asks us as wished."""
     require_version(config.version)
     draft = _Draft(config, wish)
+    for name, listen in ((milters.LOCAL, wish.milter), (milters.SMTP, wish.milter_smtp)):
+        if listen is not None:
+            draft.milter(name, listen)
+    if wish.milter_smtp:
+        draft.instead()
+        return draft.plan([])
     places = draft.places()
     for place in places:
         draft.place(place)
@@ -143,6 +168,25 @@ class _Draft:
                 "customers' servers relay through port 25, use --for smarthost."
             )
         return list(found)
+
+    def milter(self, name: str, listen: Endpoint) -> None:
+        """The edits for one of our milters."""
+        hidden = milters.unreachable(self.config, name, listen)
+        self.problems += [hidden] if hidden else []
+        self.edits += milters.edits(self.config, name, listen)
+
+    def instead(self) -> None:
+        """The milter decides the mail of SMTP clients: what would count it twice, or keep it away."""
+        for service in self.config.services:
+            if any(find(self.config.value(service, name), self.is_ours).entry for name in LISTS):
+                self.problems.append(
+                    f"{service.name} asks our policy service already, and would be counted twice. Take that "
+                    "back first: penstock setup postfix --undo."
+                )
+            if milters.SMTP in service.options:
+                self.notes.append(
+                    f"{service.name} has milters of its own (-o smtpd_milters) and does not ask ours."
+                )
 
     def place(self, service: Service | None) -> None:
         """The edits for one service, or for main.cf."""
@@ -246,10 +290,16 @@ class _Draft:
                 why = f"our entry, changed for every list that calls ${MACRO}"
             self.edits.insert(0, Edit(MACRO, self.wanted, why))
         self.notes += [TRIAL_NOTE] if self.wish.trial else []
-        self.notes += list(self._untouched(places))
+        self.notes += [] if self.wish.milter_smtp else self._untouched(places)
+        self.notes += [] if self.wish.milter else [LOCAL_NOTE]
         names = tuple(each.name if each else "main.cf" for each in places)
         return Plan(
-            tuple(self.edits), (*self.notes, LOCAL_NOTE), tuple(self.problems), names, self.wish.listen
+            tuple(self.edits),
+            tuple(self.notes),
+            tuple(self.problems),
+            names,
+            self.wish.listen,
+            tuple(self.wish.milters),
         )
 
     def _untouched(self, places: Sequence[Service | None]) -> Iterator[str]:

@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from penstock.mta import milters
+from penstock.mta.endpoint import Endpoint
 from penstock.mta.postconf import Config, Edit, Postfix, PostfixError
 from penstock.mta.postfix import LISTS, Plan
 from penstock.mta.restrictions import (
@@ -76,7 +78,7 @@ def apply(postfix: Postfix, plan: Plan, stamp: str) -> Applied:
     backups = _save(folder, stamp)
     try:
         _run(postfix, plan.edits)
-        _compare(before, postfix.read(), ours_at(plan.listen, before.queue))
+        _compare(before, postfix.read(), ours_at(plan.listen, before.queue), plan.milters)
         postfix.check()
         reloaded = postfix.reload()
         _note(folder, backups, plan.edits, before)
@@ -124,11 +126,19 @@ def _run(postfix: Postfix, edits: Sequence[Edit]) -> None:
         postfix.postconf(*edit.arguments())
 
 
-def _compare(before: Config, after: Config, is_ours: IsOurs) -> None:
+def _compare(before: Config, after: Config, is_ours: IsOurs, ours: Sequence[Endpoint]) -> None:
     """Make sure that only our entry has changed in any list, and that postconf has no new complaint."""
-    new = [each for each in after.warnings if each not in before.warnings and MACRO not in each]
+    macros = (MACRO, *milters.MACROS.values())
+    new = [
+        each
+        for each in after.warnings
+        if each not in before.warnings and not any(macro in each for macro in macros)
+    ]
     if new:
         raise PostfixError(f"postconf complains after the change: {new[0]}")
+    for name in milters.LISTS:
+        if milters.others(before, name, ours) != milters.others(after, name, ours):
+            raise PostfixError(f"main.cf: {name} would lose or gain a milter that is not ours.")
     old = {each.name: each for each in before.services}
     for service in after.services:
         for name in LISTS:
@@ -234,13 +244,16 @@ def _lists(config: Config) -> dict[str, str]:
         for name in names
         if name in service.options
     }
-    return found | {name: config.main[name] for name in names if config.main.get(name)}
+    return found | {name: config.main[name] for name in (*names, *milters.LISTS) if config.main.get(name)}
 
 
 def _reverse(name: str, now: str, record: Mapping[str, Any] | None, main: Mapping[str, str]) -> Edit | None:
     """The edit that takes us out of one list; None if it has nothing of ours."""
     if record and record["value"] == now and _fits(name, record["before"]):
         return Edit(name, record["before"], "as it was before")
+    if name in milters.LISTS:
+        rest_of = milters.without(now)
+        return None if rest_of == now else Edit(name, rest_of or None, "without our milter")
     if not has_call(now) and without(now, says_ours) == words(now):
         return None
     rest = without(now, says_ours)

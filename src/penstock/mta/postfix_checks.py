@@ -5,14 +5,14 @@ Reads the configuration only; whether questions really arrive is for the running
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from penstock.core.flight import ASKS_END
+from penstock.mta.checks import Check, reachable
 from penstock.mta.endpoint import Endpoint
+from penstock.mta.milter_checks import asked_locally, examine_milters
 from penstock.mta.postconf import Config, Postfix, PostfixError, Service
 from penstock.mta.postfix import require_version
 from penstock.mta.restrictions import (
@@ -32,16 +32,6 @@ from penstock.mta.restrictions import (
 _EARLY = ("smtpd_client_restrictions", "smtpd_helo_restrictions", "smtpd_sender_restrictions")
 _RELAY = "smtpd_relay_restrictions"
 _LISTS = (*_EARLY, _RELAY, RCPT, DATA, END)
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing looked at. ``ok`` None: neither good nor bad, but worth knowing. ``hint``: what to do."""
-
-    name: str
-    ok: bool | None
-    text: str
-    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,10 +55,15 @@ class _Seen:
         return [found.entry for found in self.lists.values() if found.entry]
 
 
-def examine(config_dir: Path | None, addresses: Sequence[object]) -> list[Check]:
+def examine(
+    config_dir: Path | None,
+    addresses: Sequence[object],
+    milters: Mapping[str, bool] | None = None,
+) -> list[Check]:
     """Look at the Postfix of a configuration folder (None: the machine's own).
 
-    ``addresses``: where our policy service listens, as ``127.0.0.1:10040`` or ``unix:/path``.
+    ``addresses``: where our policy service listens, as ``127.0.0.1:10040`` or ``unix:/path``; ``milters``:
+    where our milters do, each with whether it is for SMTP clients.
     """
     postfix = Postfix(config_dir)
     try:
@@ -81,10 +76,16 @@ def examine(config_dir: Path | None, addresses: Sequence[object]) -> list[Check]
     seen = [_look(config, service, _ours(listening, config.queue)) for service in config.services]
     asking = [each for each in seen if each.lists]
     found = [Check("postfix", True, f"Postfix {version}, configured in {postfix.folder}.")]
-    found += _asked(seen, asking)
+    local = [Endpoint.parse(each) for each, smtp in (milters or {}).items() if not smtp]
+    for_smtp = [Endpoint.parse(each) for each, smtp in (milters or {}).items() if smtp]
+    if asking or not for_smtp:
+        found += _asked(seen, asking)
     for each in asking:
         found += [*_stages(each), *_placement(each), *_entry(each, config, listening), *_socket(each, config)]
+    found += examine_milters(config, local, for_smtp, bool(asking))
     found += _bypasses(config, seen)
+    if not asked_locally(config, local):
+        found.append(_local(config))
     return found
 
 
@@ -212,42 +213,7 @@ def _socket(each: _Seen, config: Config) -> Iterator[Check]:
             text = f"{each.name} runs chrooted in {config.queue} and cannot see {path}."
             yield Check("socket", False, text, f"Listen at unix:{config.queue}/penstock/policy.sock.")
         else:
-            yield _reachable(each.name, path, config.main.get("mail_owner", "postfix"))
-
-
-def _reachable(name: str, path: Path, owner: str) -> Check:
-    """Whether Postfix's account may connect to a socket."""
-    try:
-        if not stat.S_ISSOCK(path.stat().st_mode):
-            return Check("socket", False, f"{name} asks {path}, which is no socket.")
-        closed = _closed(path, owner)
-    except PermissionError:
-        return Check("socket", None, f"{name}: cannot look at {path}.", "Ask again as root.")
-    except OSError:
-        return Check("socket", False, f"{name} asks {path}, which does not exist.", "Is penstock running?")
-    if closed:
-        text = f"{name}: the account {owner} cannot connect to {path}: {closed} is closed to it."
-        return Check("socket", False, text, f"Give {owner} access, for instance by a common group.")
-    return Check("socket", True, f"{name}: the account {owner} can connect to {path}.")
-
-
-def _closed(path: Path, owner: str) -> Path | None:
-    """The folder (no x) or socket (no w) that keeps an account out, by modes alone; None if nothing does."""
-    import grp
-    import pwd
-
-    try:
-        account = pwd.getpwnam(owner)
-    except KeyError:
-        return None
-    groups = {account.pw_gid, *(each.gr_gid for each in grp.getgrall() if owner in each.gr_mem)}
-    for part in [*reversed(path.parents), path]:
-        about, bit = part.stat(), os.W_OK if part == path else os.X_OK
-        mine = about.st_uid == account.pw_uid
-        shift = 6 if mine else 3 if about.st_gid in groups else 0
-        if not about.st_mode >> shift & bit:
-            return part
-    return None
+            yield reachable(each.name, path, config.main.get("mail_owner", "postfix"))
 
 
 # --- what slips past ------------------------------------------------------------------------
@@ -268,7 +234,6 @@ def _bypasses(config: Config, seen: Sequence[_Seen]) -> Iterator[Check]:
     for other in config.others:
         if other.endswith(" qmqpd"):
             yield Check("bypass", None, f"{other.split()[0]} (qmqpd) takes mail without asking any policy.")
-    yield _local(config)
 
 
 def _again(each: _Seen, asking: bool) -> Iterator[Check]:

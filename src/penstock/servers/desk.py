@@ -12,6 +12,7 @@ from penstock.core import explain
 from penstock.core.decision import read_reference
 from penstock.core.limits import FLOW, BadLimit, Limit, parse_limit, parse_outcome
 from penstock.core.names import BadSender, parse_sender
+from penstock.core.note import headline
 from penstock.core.policy import Override, Policy
 from penstock.core.sender import Sender
 from penstock.core.standing import IllegalChange, State
@@ -163,7 +164,10 @@ class Desk:
         refusals = {row["reference"]: refusal_from(row) for row in stored}
         refusals |= {refusal.reference: refusal for refusal in (sender.refusals or {}).values()}
         latest = sorted(refusals, key=lambda code: refusals[code].last_at, reverse=True)
+        incident = self._engine.casework.incidents.of(key)
+        about = {"id": incident.id, "headline": headline(incident)} if incident is not None else None
         return details_of(sender, int(at)) | {
+            "incident": about,
             "history": history,
             "refusals": [refusal_of(known.get(code) or refusals[code]) for code in latest[:20]],
         }

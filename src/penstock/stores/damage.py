@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from penstock.stores.schema import Memory, read_meta, read_overrides, read_standings
+from penstock.stores.cases import (
+    INCIDENTS,
+    LESSONS,
+    SUSPECTS,
+    incident_row,
+    lesson_row,
+    read_incidents,
+    read_lessons,
+    suspect_row,
+)
+from penstock.stores.schema import (
+    OVERRIDES,
+    STANDINGS,
+    Key,
+    Memory,
+    Row,
+    override_row,
+    read_meta,
+    read_overrides,
+    read_standings,
+    standing_row,
+)
 
 
 class Damaged(Exception):
@@ -29,10 +51,24 @@ def salvage(engine: sa.Engine, now: float) -> Memory:
     """As much as can be read of a damaged file."""
     saved = Memory(installed_at=now)
     with contextlib.suppress(sa.exc.SQLAlchemyError), engine.begin() as connection:
-        for part in (read_meta, read_standings, read_overrides):
+        for part in (read_meta, read_standings, read_overrides, read_lessons, read_incidents):
             with contextlib.suppress(sa.exc.SQLAlchemyError):
                 part(connection, saved)
     return saved
+
+
+def rows_of(saved: Memory) -> Iterator[tuple[Key, sa.Table, Row]]:
+    """What was saved, as rows of the new database."""
+    for sender, standing in saved.standings.items():
+        yield ("standings", sender), STANDINGS, standing_row(sender, standing)
+    for override in saved.overrides.values():
+        yield ("overrides", override.sender), OVERRIDES, override_row(override)
+    for lesson in saved.lessons.values():
+        yield ("lessons", lesson.incident), LESSONS, lesson_row(lesson)
+    for code, incident in saved.incidents.items():
+        yield ("incidents", code), INCIDENTS, incident_row(incident)
+        for key, suspect in incident.suspects.items():
+            yield ("suspects", f"{code} {key}"), SUSPECTS, suspect_row(code, suspect)
 
 
 def sqlite_file(engine: sa.Engine) -> Path | None:

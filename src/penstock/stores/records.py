@@ -11,7 +11,6 @@ not on disk.
 from __future__ import annotations
 
 import asyncio
-import json
 import queue
 import threading
 import time
@@ -24,33 +23,26 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 
-from penstock.core.decision import Refusal
-from penstock.core.policy import Override
-from penstock.core.standing import Standing
-from penstock.stores import damage
+from penstock.stores import cases, damage
+from penstock.stores.putting import Putting
 from penstock.stores.schema import (
     HISTORY,
     META,
-    OVERRIDES,
     REFUSALS,
     SCHEMA,
-    STANDINGS,
     Key,
     Memory,
     Row,
     clean,
     open_database,
-    override_row,
     read_meta,
     read_overrides,
     read_standings,
-    standing_row,
 )
 
 log = structlog.get_logger()
 
 RETRY: Final = 1.0
-MOST_RECIPIENTS: Final = 1 << 62
 UNREACHABLE: Final = (sa.exc.SQLAlchemyError, OSError)
 """What a database that is away, full or hanging raises."""
 MOST_WAITING: Final = 100_000
@@ -61,10 +53,11 @@ class StoreError(Exception):
     """The records cannot be read or written; the message says why."""
 
 
-class RecordStore:
+class RecordStore(Putting):
     """The records of one node. ``url`` is an SQLAlchemy URL (sqlite:///… or postgresql+pg8000://…)."""
 
     def __init__(self, url: str) -> None:
+        super().__init__()
         self.url = url
         self.durable = 0
         self.degraded_since = 0.0
@@ -98,55 +91,6 @@ class RecordStore:
         return memory
 
     # --- the port ---------------------------------------------------------------------------
-
-    def put_standing(self, sender: str, old: Standing, new: Standing) -> int:
-        """Write a change of standing and its line of history."""
-        self._put(("standings", sender), STANDINGS, standing_row(sender, new))
-        return self._log(
-            sender, "standing", str(old.state), str(new.state), new.since, new.by, new.why, new.until
-        )
-
-    def put_override(self, override: Override, at: float) -> int:
-        """Write an exception for one sender and its line of history."""
-        self._put(("overrides", override.sender), OVERRIDES, override_row(override))
-        after = ", ".join([*([override.profile] if override.profile else []), *map(str, override.limits)])
-        return self._log(override.sender, "limit", "", after, at, override.by, override.why, override.until)
-
-    def drop_override(self, sender: str, at: float, by: str) -> int:
-        """Delete an exception; its history stays."""
-        self._put(("overrides", sender), OVERRIDES, None)
-        return self._log(sender, "limit", "", "the profile's", at, by, "exception taken back", None)
-
-    def put_refusal(self, refusal: Refusal) -> int:
-        """Write a stretch of refusals as it is now."""
-        names = ("reference", "sender", "rule", "verb", "shadow", "first_at", "last_at", "recipients")
-        row = {name: getattr(refusal, name) for name in names}
-        row["recipients"] = min(refusal.recipients, MOST_RECIPIENTS)
-        row["figures"] = json.dumps(dict(refusal.figures))
-        return self._put(("refusals", refusal.reference), REFUSALS, row)
-
-    def _log(
-        self,
-        sender: str,
-        what: str,
-        before: str,
-        after: str,
-        at: float,
-        by: str,
-        why: str,
-        until: float | None,
-    ) -> int:
-        row = {
-            "at": at,
-            "sender": sender,
-            "what": what,
-            "before": before,
-            "after": after,
-            "by": by,
-            "why": why,
-            "until": until,
-        }
-        return self._put(("history", f"{self._ticket}"), HISTORY, row)
 
     def _put(self, key: Key, table: sa.Table, row: Row | None) -> int:
         self._ticket += 1
@@ -328,8 +272,8 @@ class RecordStore:
     # --- start and end ----------------------------------------------------------------------
 
     def _open(self, now: float) -> Memory:
-        """What the database holds. A damaged file is put aside and a new one begun with what can
-        still be read of standings and exceptions."""
+        """What the database holds. A damaged file is put aside and a new one begun with what can still be
+        read, refusals and history left out."""
         path = damage.sqlite_file(self._engine)
         if path is None or not path.exists():
             return self._load(now)
@@ -343,19 +287,17 @@ class RecordStore:
         self._engine.dispose()
         kept = damage.put_aside(path, now)
         self._load(saved.installed_at)
-        for sender, standing in saved.standings.items():
-            key = ("standings", sender)
-            self._waiting[key] = Job(0, key, STANDINGS, standing_row(sender, standing))
-        for override in saved.overrides.values():
-            key = ("overrides", override.sender)
-            self._waiting[key] = Job(0, key, OVERRIDES, override_row(override))
+        for key, table, row in damage.rows_of(saved):
+            self._waiting[key] = Job(0, key, table, row)
         self._write()
         log.error(
-            "the records are damaged: standings and exceptions are lost but for what is counted here",
+            "the records are damaged: all is lost but for what is counted here",
             why=why,
             kept=str(kept),
             standings=len(saved.standings),
             exceptions=len(saved.overrides),
+            incidents=len(saved.incidents),
+            lessons=len(saved.lessons),
         )
         return saved
 
@@ -366,8 +308,11 @@ class RecordStore:
             if not read_meta(connection, memory):
                 connection.execute(sa.insert(META).values(key="installed_at", value=repr(now)))
             connection.execute(sa.delete(REFUSALS).where(REFUSALS.c.last_at < now - KEEP_REFUSALS))
+            cases.forget(connection, now - KEEP_REFUSALS, now)
             read_standings(connection, memory)
             read_overrides(connection, memory)
+            cases.read_incidents(connection, memory)
+            cases.read_lessons(connection, memory)
         self._made = True
         return memory
 

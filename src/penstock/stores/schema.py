@@ -10,6 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
+from penstock.core.incident import Incident
+from penstock.core.learning import Lesson
 from penstock.core.limits import Limit, Unit
 from penstock.core.policy import Override
 from penstock.core.standing import Standing, State
@@ -67,6 +69,8 @@ class Memory:
 
     standings: dict[str, Standing] = field(default_factory=dict)
     overrides: dict[str, Override] = field(default_factory=dict)
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    lessons: dict[str, Lesson] = field(default_factory=dict)
     installed_at: float = 0.0
 
 

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import blake2b
@@ -85,6 +85,11 @@ class SentIndex:
             if found is not None:
                 return found
         return None
+
+    async def senders_of(self, queue_ids: Sequence[str]) -> dict[str, Found]:
+        """The latest message of each of these queue ids, as far as they are known."""
+        await self.flush()
+        return await self._run(partial(self._find_all, queue_ids)) or {}
 
     async def once(self, what: str) -> bool:
         """True the first time that this is asked about ``what`` (a report), False when asked again."""
@@ -198,6 +203,10 @@ class SentIndex:
             if row is not None:
                 return Found(*row)
         return None
+
+    def _find_all(self, queue_ids: Sequence[str]) -> dict[str, Found]:
+        found = ((queue_id, self._find(key_of("q", queue_id))) for queue_id in queue_ids)
+        return {queue_id: message for queue_id, message in found if message is not None}
 
     def _at_most(self, times: int, key: int) -> bool:
         known = self._find(key)

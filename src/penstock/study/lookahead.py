@@ -19,6 +19,8 @@ MOST_NAMED: Final = 50_000
 
 Names = dict[str, None]
 
+_OUTCOMES: Final = frozenset({Delivered, Bounced, Deferred})
+
 
 def named_first(events: Iterable[Event], singles: bool = True) -> Iterator[tuple[Event, Names | None]]:
     """The events in their order, each acceptance with the recipients that are known of it.
@@ -29,39 +31,35 @@ def named_first(events: Iterable[Event], singles: bool = True) -> Iterator[tuple
     unnamed: dict[Message, Names] = {}
     for event in events:
         kind = type(event)
-        if kind is Accepted:
+        if kind in _OUTCOMES:
+            if not waiting:
+                yield event, None
+                continue
+            known = unnamed.get(event.message)  # type: ignore[union-attr]
+            if known is not None and len(known) < MOST_NAMED:
+                known[event.recipient] = None  # type: ignore[union-attr]
+            waiting.append((event, None))
+        elif kind is Accepted:
             names: Names = {}
             if not singles and not waiting and event.message.recipients == 1:  # type: ignore[union-attr]
                 yield event, names
                 continue
             unnamed[event.message] = names  # type: ignore[union-attr]
             waiting.append((event, names))
-        elif not waiting:
+        elif waiting:
+            waiting.append((event, None))
+        else:
             yield event, None
             continue
-        else:
-            if kind is Delivered or kind is Bounced or kind is Deferred:
-                known = unnamed.get(event.message)  # type: ignore[union-attr]
-                if known is not None and len(known) < MOST_NAMED:
-                    known[event.recipient] = None  # type: ignore[union-attr]
-            waiting.append((event, None))
-        while waiting and _is_due(waiting[0], event.at, len(waiting)):
-            yield _taken(waiting, unnamed)
-    while waiting:
-        yield _taken(waiting, unnamed)
-
-
-def _is_due(first: tuple[Event, Names | None], at: float, waiting: int) -> bool:
-    event, names = first
-    if names is None or waiting > MOST_WAITING or at - event.at > PATIENCE:
-        return True
-    return len(names) >= event.message.recipients > 0  # type: ignore[union-attr]
-
-
-def _taken(
-    waiting: deque[tuple[Event, Names | None]], unnamed: dict[Message, Names]
-) -> tuple[Event, Names | None]:
-    event, names = waiting.popleft()
-    if names is not None:
-        unnamed.pop(event.message, None)  # type: ignore[union-attr]
-    return event, names
+        at, too_many = event.at, len(waiting) > MOST_WAITING
+        while waiting:
+            first, names_of_first = waiting[0]
+            if names_of_first is not None:
+                message = first.message  # type: ignore[union-attr]
+                unknown = not 0 < message.recipients <= len(names_of_first)
+                if unknown and at - first.at <= PATIENCE and not too_many:
+                    break
+                unnamed.pop(message, None)
+            yield waiting.popleft()
+            too_many = len(waiting) > MOST_WAITING
+    yield from waiting

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from penstock.core.decision import Refusal
 from penstock.core.events import Message
+from penstock.core.incident import Incident, Suspect
+from penstock.core.learning import Lesson
 from penstock.core.policy import Override
 from penstock.core.sender import Sender
 from penstock.core.standing import Standing
@@ -19,6 +21,8 @@ class Memory:
         self.standings: dict[str, Standing] = {}
         self.overrides: dict[str, Override] = {}
         self.refusals: dict[str, Refusal] = {}
+        self.incidents: dict[str, Incident] = {}
+        self.lessons: dict[str, Lesson] = {}
         self.changes: list[tuple[str, Standing, Standing]] = []
 
     def put_standing(self, sender: str, old: Standing, new: Standing) -> int:
@@ -37,6 +41,26 @@ class Memory:
     def put_refusal(self, refusal: Refusal) -> int:
         """A stretch of refusals."""
         self.refusals[refusal.reference] = refusal
+        return 0
+
+    def put_incident(self, incident: Incident) -> int:
+        """Incidents stay with the engine."""
+        return 0
+
+    def put_suspect(self, incident: str, suspect: Suspect) -> int:
+        """One sender of an incident."""
+        return 0
+
+    def put_verdict(self, incident: Incident) -> int:
+        """Nobody gives verdicts in a replay."""
+        return 0
+
+    def put_lesson(self, lesson: Lesson) -> int:
+        """Nothing is learned."""
+        return 0
+
+    def drop_lesson(self, lesson: Lesson, at: float, by: str) -> int:
+        """Nothing is learned."""
         return 0
 
     def append(self, sender: Sender, counter: int, at: int, n: int) -> None:

@@ -1,48 +1,40 @@
 """Past logs through a policy: the engine of production, with time taken from the lines.
 
 Each message that the log accepted is asked about as the MTA would have asked: recipient by recipient,
-then its end. What the policy stops has not happened: its bounces and complaints are not counted. A sender
-that is only slowed tries again every five minutes, as a queue does; what passes then has its outcomes
-later by as much.
+then its end. What the policy stops has not happened: nothing that became of it is counted. What it defers
+is tried again as a queue does, what it holds goes out as soon as the sender may send it (waiting.py), and
+what came of it follows later by as much. What it rejects or discards is gone.
 
-What a replay cannot know: a client that was refused by a limit tries again in truth, here it does not; and
-who was told no may have called the support.
+A sender that is paused without an end stays paused, because nobody gives a verdict here, and what waits of
+it never passes (``_is_stopped_for_good`` knows that; a verdict would be one more thing that is due in
+``_play``). After the log's last line what still waits is played on for a day; whom the log leaves paused
+stays so.
 
 Memory grows with the number of senders and of refusals, not with the number of lines.
 """
 
 from __future__ import annotations
 
-import heapq
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Final, TextIO
+from dataclasses import dataclass, field, replace
+from typing import Final, TextIO
 
 from penstock.core import explain
 from penstock.core.acquaintance import Acquaintance
-from penstock.core.decision import PASS, Decision, Refusal
-from penstock.core.events import (
-    Accepted,
-    Attempt,
-    Bounced,
-    Deferred,
-    Delivered,
-    Event,
-    LoggedIn,
-    Message,
-)
-from penstock.core.evidence import Finding
+from penstock.core.decision import Refusal
+from penstock.core.events import Accepted, Attempt, Bounced, Deferred, Delivered, Event, LoggedIn, Message
 from penstock.core.flight import Channel
-from penstock.core.ledger import Counter
-from penstock.core.policy import Policy
-from penstock.core.sender import Sender
-from penstock.core.standing import Standing, State
-from penstock.engine import Engine
-from penstock.engine.detector import Case
+from penstock.core.limits import FLOW, Unit
+from penstock.core.policy import Policy, Verb
+from penstock.core.sender import PLAN_LASTS, Excess, Sender, check
 from penstock.ports import Directory
+from penstock.study.asking import AskedAtOnce, Stopped
+from penstock.study.incident import Incident, Incidents
 from penstock.study.lookahead import Names, named_first
 from penstock.study.memory import Memory
+from penstock.study.waiting import CHECK_EVERY, DAY, RETRY, STOPPED, Fate, Outcome, Waiting, Waits
 
 NOTHING: Final = frozenset[str]()
 """Whom the observer charges: the gate has charged everybody."""
@@ -50,52 +42,15 @@ NOTHING: Final = frozenset[str]()
 SAVE_EVERY: Final = 5000
 """Messages."""
 
-LEAK_WINDOW: Final = 86400
-BY_RULE: Final = "penstock:"
+SWEEP_EVERY: Final = 60.0
 END: Final = "END-OF-MESSAGE"
-RETRY: Final = 300.0
-GIVE_UP: Final = 86400.0
-MOST_WAITING: Final = 2000
-"""Messages of one sender that wait; what comes on top counts as stopped."""
 
 MOST_RECIPIENTS: Final = 100_000
 """Recipients that one message is believed to have: a forged line may claim any number."""
 
-Outcome = Delivered | Deferred | Bounced
-
-
-@dataclass
-class Incident:
-    """A sender that the policy would have slowed or paused by itself.
-
-    Times are seconds since the epoch. ``before``: recipients that got out within the day before the pause;
-    ``after``: recipients that the pause stopped. ``suspicion``: log-odds, at its highest.
-    """
-
-    sender: str
-    opened_at: float
-    paused_at: float | None = None
-    released_at: float | None = None
-    before: int = 0
-    after: int = 0
-    suspicion: float = 0.0
-    reasons: tuple[Finding, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """The documented form."""
-        return {
-            "sender": self.sender,
-            "opened_at": explain.when(self.opened_at),
-            "paused_at": explain.when(self.paused_at) if self.paused_at is not None else None,
-            "released_at": explain.when(self.released_at) if self.released_at is not None else None,
-            "recipients_before_pause": self.before,
-            "recipients_after_pause": self.after,
-            "suspicion": round(self.suspicion, 2),
-            "reasons": [
-                {"signal": found.signal, "weight": round(found.weight, 2), "text": found.text}
-                for found in self.reasons
-            ],
-        }
+_FOREVER: Final = 1 << 62
+_COMES_AGAIN: Final = (Verb.DEFER, Verb.HOLD)
+_OUTCOMES: Final = frozenset({Delivered, Deferred, Bounced})
 
 
 @dataclass
@@ -111,68 +66,83 @@ class Tally:
     last_at: float = 0.0
 
 
-@dataclass
-class Waiting:
-    """A slowed message: ``recipients`` that still wait, ``outcomes`` that have not happened yet."""
-
-    message: Message
-    sender: Sender
-    at: float
-    stopped: int
-    recipients: list[str]
-    decision: Decision
-    outcomes: list[Outcome] = field(default_factory=list)
-
-
 class Replay:
     """One policy over one stream of events. ``decisions``: a file for one JSON line for each message
     that would not have passed at once."""
 
     def __init__(self, policy: Policy, directory: Directory, decisions: TextIO | None = None) -> None:
         self.tally = Tally()
-        self.incidents: list[Incident] = []
         self._memory = memory = Memory()
-        self._engine = Engine(policy, directory, memory, memory, memory, memory, Acquaintance(b"replay"), 0.0)
-        self._engine.detector.on_case = self._note_case
+        self._engine = AskedAtOnce(
+            policy, directory, memory, memory, memory, memory, Acquaintance(b"replay"), 0.0
+        )
+        self._incidents = Incidents(self._engine.roster, self._engine.detector)
         self._decisions = decisions
-        self._channel, self._unasked = Channel(""), Channel("")
-        self._open: dict[str, Incident] = {}
-        self._due: list[tuple[float, int, Waiting | Outcome]] = []
-        self._waiting: dict[Message, Waiting] = {}
-        self._patient: dict[str, int] = {}
-        self._number = 0
+        self._channel = Channel("")
+        self._waits = Waits()
+        self._refused: Counter[str] = Counter()
+        """Reference → recipients, each once however often it is tried."""
+        self._sweep_at = 0.0
+        self._now = 0.0
 
     def feed(self, events: Iterable[Event]) -> None:
         """The log's events in their order. The installation begins to watch with the first one."""
         detects = self._engine.detector.mode != "off"
+        observe, waits, memory = self._engine.observe, self._waits, self._memory
         for event, names in named_first(events) if detects else named_first(_that_count(events), False):
-            if not self._number:
-                self._number = 1
-                self._engine.roster.watching_since = event.at
-            while self._due and self._due[0][0] <= event.at:
-                self._catch_up()
+            at = event.at
+            if at >= self._sweep_at:
+                self._sweep(at)
+            if waits.next_at <= at:
+                self._play(at)
             if names is not None:
                 self._accepted(event, names)  # type: ignore[arg-type]
-            elif not (isinstance(event, Outcome) and self._is_stopped(event)):
-                self._engine.observe(event, NOTHING)
-            if self._memory.changes:
+            elif type(event) not in _OUTCOMES:
+                observe(event, NOTHING)
+            elif event.message.stopped is None or not self._comes_later(event):  # type: ignore[union-attr, arg-type]
+                observe(event, NOTHING)
+                if waits.held:
+                    self._look_at_held(event.message, at)  # type: ignore[union-attr]
+            if memory.changes:
                 self._note_changes()
 
     def finish(self) -> None:
-        """Close what is open at the end of the log."""
-        for waiting in list(self._waiting.values()):
-            self._give_up(waiting)
-        for incident in list(self._open.values()):
-            if incident.paused_at is not None:
-                self._engine.roster.replan(self._engine.roster.find(incident.sender), self.tally.last_at)
+        """The log has ended."""
+        roster, end = self._engine.roster, max(self._now, self.tally.last_at)
+        for key in self._incidents.paused():
+            roster.replan(roster.find(key), end)
         self._note_changes()
-        self._engine.refusals.save(1 << 62, float("inf"))
+        for waiting in self._waits.all():
+            if waiting.sender.standing.stopped:
+                self._give_up(waiting)
+        self._play(end + DAY)
+        for waiting in self._waits.all():
+            self._give_up(waiting)
+        self._engine.refusals.save(_FOREVER, float("inf"))
+
+    @property
+    def incidents(self) -> list[Incident]:
+        """Who was slowed or paused, in the order of time."""
+        return self._incidents.all
 
     @property
     def limited(self) -> list[Refusal]:
-        """What limits refused, or would have in shadow mode: one stretch after the other."""
-        stretches = (r for r in self._memory.refusals.values() if r.rule.startswith(("limit:", "pause:")))
-        return sorted(stretches, key=lambda refusal: refusal.first_at)
+        """What limits refused, or would have in shadow mode: one stretch after the other. A recipient that
+        is tried again is counted once."""
+        found = []
+        for one in self._memory.refusals.values():
+            if one.rule.startswith(("limit:", "pause:")):
+                recipients = one.recipients if one.shadow else self._refused[one.reference]
+                if recipients or one.shadow:
+                    found.append(replace(one, recipients=recipients))
+        return sorted(found, key=lambda refusal: refusal.first_at)
+
+    def _sweep(self, at: float) -> None:
+        if not self._sweep_at:
+            self._engine.roster.watching_since = at
+        self._sweep_at = at + SWEEP_EVERY
+        self._now = max(self._now, at)
+        self._engine.sweep(at)
 
     # --- asking -----------------------------------------------------------------------------
 
@@ -183,10 +153,14 @@ class Replay:
             return
         recipients = _named(message, names)
         self._count(sender, at, len(recipients))
-        refused, decision = self._ask(at, message, sender, recipients)
+        refused = self._ask(at, message, sender, recipients)
         if refused:
-            message.stopped = set(refused)
-            self._stop(Waiting(message, sender, at, len(refused), refused, decision))
+            for _, decision in refused:
+                self._refused[decision.reference] += 1
+            stopped = [recipient for recipient, _ in refused]
+            message.stopped = Fate(stopped, names, len(recipients))
+            decision = refused[-1][1]
+            self._stop(Waiting(message, sender, at, len(stopped), stopped, decision, decision))
 
     def _count(self, sender: Sender, at: float, recipients: int) -> None:
         tally = self.tally
@@ -196,109 +170,170 @@ class Replay:
         tally.recipients += recipients
         tally.senders.add(sender.key)
         if tally.messages % SAVE_EVERY == 0:
-            self._engine.refusals.save(1 << 62, float("inf"))
+            self._engine.refusals.save(_FOREVER, float("inf"))
 
-    def _ask(
-        self, at: float, message: Message, sender: Sender, recipients: list[str]
-    ) -> tuple[list[str], Decision]:
-        """(recipients that are stopped, the decision that speaks for them)."""
-        self._number += 1
-        instance, size, queue_id, key = f"{self._number:x}", message.size, message.queue_id, sender.key
-        client, envelope = message.client_address, message.envelope_from
-        decide, channel = self._engine.decide, self._channel
-        if len(recipients) == 1 and self._engine.detector.mode == "off":
-            end = Attempt(at, "", END, client, envelope, "", 1, queue_id, instance, size, "", "", key)
-            decision = decide(end, self._unasked)
-            return (recipients if decision.stops else []), decision
-        stopped, speaks = [], PASS
-        for recipient in recipients:
-            asked = Attempt(
-                at, "", "RCPT", client, envelope, recipient, 0, queue_id, instance, size, "", "", key
-            )
-            decision = decide(asked, channel)
-            if decision.stops:
-                stopped.append(recipient)
-                speaks = decision
-        if len(stopped) < len(recipients):
-            n = len(recipients) - len(stopped)
-            end = Attempt(at, "", END, client, envelope, "", n, queue_id, instance, size, "", "", key)
-            decision = decide(end, channel)
-            if decision.stops:
-                return recipients, decision
-        return stopped, speaks
+    def _ask(self, at: float, message: Message, sender: Sender, recipients: list[str]) -> Stopped:
+        """The recipients that are stopped now, each with its decision."""
+        asked = Attempt(
+            at, "", END, message.client_address, message.envelope_from, "", 0, message.queue_id, "",
+            message.size, "", "", sender.key,
+        )  # fmt: skip
+        return self._engine.decide_all(asked, recipients, self._channel)
 
     # --- what is stopped --------------------------------------------------------------------
 
     def _stop(self, waiting: Waiting) -> None:
-        key = waiting.sender.key
-        self._note_after(waiting)
-        if waiting.decision.rule.startswith("evidence:") and self._patient.get(key, 0) < MOST_WAITING:
-            self._patient[key] = self._patient.get(key, 0) + 1
-            self._waiting[waiting.message] = waiting
-            self._later(waiting.at + RETRY, waiting)
-        else:
+        decision = waiting.decision
+        if decision.rule.startswith("standing:"):
+            self._incidents.note_stopped(waiting.sender, waiting.stopped)
+        if (
+            decision.verb not in _COMES_AGAIN
+            or _is_stopped_for_good(waiting.sender)
+            or not self._waits.take(waiting)
+        ):
             self._tell(waiting, None)
 
-    def _later(self, at: float, what: Waiting | Outcome) -> None:
-        self._number += 1
-        heapq.heappush(self._due, (at, self._number, what))
-
-    def _is_stopped(self, event: Outcome) -> bool:
-        """Whether the recipient's message was not let through, or not yet."""
-        stopped = event.message.stopped
-        if stopped is None or (event.recipient not in stopped and "#0" not in stopped):
+    def _comes_later(self, event: Outcome) -> bool:
+        """Whether the recipient's mail has not passed, or not yet, or later than it did."""
+        fate = event.message.stopped
+        assert isinstance(fate, Fate)
+        delay = fate.delay(event.recipient)
+        if not delay:
             return False
-        waiting = self._waiting.get(event.message)
-        if waiting is not None:
+        if delay != STOPPED:
+            self._waits.later(event.at + delay, event)
+            return True
+        waiting = self._waits.of(event.message)
+        if waiting is not None and len(waiting.outcomes) < 4 * len(waiting.recipients):
             waiting.outcomes.append(event)
         return True
 
-    def _catch_up(self) -> None:
-        """Something is due: a slowed sender tries again, or an outcome comes in later than it did."""
-        at, _, what = heapq.heappop(self._due)
-        if isinstance(what, Outcome):
-            self._engine.observe(what._replace(at=at), NOTHING)
-        elif what.message in self._waiting:
-            self._try_again(what, at)
-        if self._memory.changes:
-            self._note_changes()
+    def _play(self, until: float) -> None:
+        """All that is due up to that time, in its order."""
+        while self._waits.next_at <= until:
+            at, what = self._waits.pop()
+            if isinstance(what, str):
+                self._release_held(what, at)
+            elif isinstance(what, Waiting):
+                self._try_again(what, at)
+            else:
+                self._engine.observe(what._replace(at=at), NOTHING)
+                if self._waits.held:
+                    self._look_at_held(what.message, at)
+            if self._memory.changes:
+                self._note_changes()
 
     def _try_again(self, waiting: Waiting, at: float) -> None:
-        if self._engine.detector.is_full(waiting.sender, at) and at - waiting.at <= GIVE_UP:
-            self._later(at + RETRY, waiting)
+        """A deferred message is brought again; not asked is what would certainly be deferred again."""
+        if self._waits.of(waiting.message) is not waiting:
             return
-        stopped, decision = self._ask(at, waiting.message, waiting.sender, waiting.recipients)
+        sender = waiting.sender
+        self._plan(sender, at)
+        if at > waiting.given_up_at or _is_stopped_for_good(sender):
+            self._give_up(waiting)
+        elif sender.standing.stopped:
+            self._waits.later(waiting.next_try(at, sender.standing.until or 0.0), waiting)
+        elif self._is_refused_again(waiting, at):
+            self._waits.later(waiting.next_try(at, 0.0), waiting)
+        elif not self._passes(waiting, at):
+            if waiting.last.verb in _COMES_AGAIN:
+                self._waits.later(waiting.next_try(at, 0.0), waiting)
+            else:
+                self._give_up(waiting)
+
+    def _is_refused_again(self, waiting: Waiting, at: float) -> bool:
+        """Whether it is certain without asking in full."""
+        sender, engine = waiting.sender, self._engine
+        if waiting.last.rule.startswith("evidence:"):
+            return engine.detector.is_full(sender, at)
+        return engine.refuses_again(sender, len(waiting.recipients), at, self._channel)
+
+    def _look_at_held(self, message: Message, at: float) -> None:
+        """An outcome may have made room for what is held of that sender."""
+        sender = self._engine.observer.sender_of(message, at)
+        if sender is not None and sender.key in self._waits.held:
+            self._let_go(sender.key, at)
+
+    def _release_held(self, key: str, at: float) -> None:
+        """The queue here is looked at again."""
+        if key in self._waits.held and self._let_go(key, at):
+            first = self._waits.held[key][0]
+            standing, blocked_until = first.sender.standing, first.sender.blocked_until
+            ends = standing.until or 0.0 if standing.stopped else blocked_until
+            self._waits.check(key, max(at + CHECK_EVERY, min(first.not_before, at + RETRY), ends))
+
+    def _let_go(self, key: str, at: float) -> bool:
+        """Release what may be sent now, oldest first; whether any is left."""
+        held = self._waits.held[key]
+        self._plan(held[0].sender, at)
+        while held:
+            waiting = held[0]
+            if self._waits.of(waiting.message) is waiting:
+                if _is_stopped_for_good(waiting.sender) or waiting.last.verb not in _COMES_AGAIN:
+                    self._give_up(waiting)
+                elif not self._may_go(waiting, at) or not self._passes(waiting, at):
+                    if waiting.not_before >= at + DAY:
+                        held.rotate(-1)  # the others need not wait for it
+                    return True
+            held.popleft()
+        del self._waits.held[key]
+        return False
+
+    def _may_go(self, waiting: Waiting, at: float) -> bool:
+        """Whether a held message would pass: seen without asking, because no client asks for it again."""
+        sender, n, detector = waiting.sender, len(waiting.recipients), self._engine.detector
+        if sender.standing.stopped or at < sender.blocked_until or at < waiting.not_before:
+            return False
+        case = detector.cases.get(sender.key)
+        slowed = case is not None and case.slowed and detector.mode == "enforce"
+        # Of several recipients all must be canaries.
+        if slowed and (detector.is_full(sender, at) or (n > 1 and case is not None and case.under_way)):
+            return False
+        full = [
+            (each, excess)
+            for each in sender.lineage()
+            for excess in check(each, int(at), n, 1, 0)
+            if excess.limit.mode != "shadow"
+            and not (excess.limit.unit in FLOW and detector.vouches(sender, excess, at))
+        ]
+        waiting.not_before = max([0.0, *(_room_at(each, excess, n, at) for each, excess in full)])
+        return not full
+
+    def _plan(self, sender: Sender, at: float) -> None:
+        if at >= sender.replan_at:
+            self._engine.roster.replan(sender, at)
+
+    def _passes(self, waiting: Waiting, at: float) -> bool:
+        """Ask again for the recipients that wait; whether the last of them has passed."""
+        refused = self._ask(at, waiting.message, waiting.sender, waiting.recipients)
+        stopped = [recipient for recipient, _ in refused]
         passed = set(waiting.recipients).difference(stopped)
         waiting.recipients = stopped
         if passed:
             self.tally.delayed += len(passed)
-            self._release(waiting, passed, at)
-        if not stopped:
-            self._end(waiting)
-            self._tell(waiting, at)
-        elif waiting.sender.standing.stopped or at - waiting.at > GIVE_UP:
-            waiting.decision = decision
-            self._give_up(waiting)
-        else:
-            self._later(at + RETRY, waiting)
+            self._happens(waiting, passed, at)
+        if refused:
+            waiting.last, waiting.not_before = refused[-1][1], at + RETRY
+            return False
+        self._waits.end(waiting)
+        self._tell(waiting, at)
+        return True
 
-    def _release(self, waiting: Waiting, passed: set[str], at: float) -> None:
+    def _happens(self, waiting: Waiting, passed: set[str], at: float) -> None:
         """Recipients get the message now: their outcomes follow as much later as they did."""
-        message = waiting.message
-        if message.stopped is not None:
-            message.stopped -= passed
-        for event in waiting.outcomes:
-            if event.recipient in passed:
-                self._later(at + event.at - waiting.at, event)
-        waiting.outcomes = [event for event in waiting.outcomes if event.recipient not in passed]
+        fate, delay = waiting.message.stopped, at - waiting.at
+        assert isinstance(fate, Fate)
+        fate.update(dict.fromkeys(passed, delay))
+        outcomes, waiting.outcomes = waiting.outcomes, []
+        for event in outcomes:
+            if fate.asked_as(event.recipient) in passed:
+                self._waits.later(event.at + delay, event)
+            else:
+                waiting.outcomes.append(event)
 
     def _give_up(self, waiting: Waiting) -> None:
-        self._end(waiting)
+        self._waits.end(waiting)
         self._tell(waiting, None)
-
-    def _end(self, waiting: Waiting) -> None:
-        del self._waiting[waiting.message]
-        self._patient[waiting.sender.key] -= 1
 
     # --- telling ----------------------------------------------------------------------------
 
@@ -314,53 +349,31 @@ class Replay:
             "decision": str(waiting.decision.verb),
             "recipients": waiting.stopped,
             "until": explain.when(until) if until is not None else None,
+            "never": len(waiting.recipients),
             "rule": waiting.decision.rule,
             "reference": waiting.decision.reference,
         }
         self._decisions.write(json.dumps(line) + "\n")
 
-    def _note_after(self, waiting: Waiting) -> None:
-        if not waiting.decision.rule.startswith("standing:"):
-            return
-        for each in waiting.sender.lineage():
-            incident = self._open.get(each.key)
-            if incident is not None:
-                incident.after += waiting.stopped
-
-    def _note_case(self, case: Case, sender: Sender) -> None:
-        """The detector has looked at a sender under suspicion."""
-        incident = self._open.get(sender.key)
-        if incident is None or (incident.paused_at is None and incident.opened_at != case.opened_at):
-            incident = self._begin(sender.key, case.opened_at)
-        if case.suspicion >= incident.suspicion:
-            incident.suspicion, incident.reasons = case.suspicion, case.findings
-
-    def _begin(self, key: str, at: float) -> Incident:
-        incident = self._open[key] = Incident(key, at, suspicion=float("-inf"))
-        self.incidents.append(incident)
-        return incident
-
     def _note_changes(self) -> None:
-        for key, old, new in self._memory.changes:
-            incident = self._open.get(key)
-            if incident is not None and incident.paused_at is not None:
-                incident.released_at = _end_of(old, new)
-                del self._open[key]
-            if new.state is State.PAUSED and new.by.startswith(BY_RULE):
-                self._note_pause(key, new)
+        self._incidents.note_changes(self._memory.changes)
         self._memory.changes.clear()
 
-    def _note_pause(self, key: str, new: Standing) -> None:
-        sender = self._engine.roster.find(key)
-        incident = self._open.get(key)
-        if incident is None:
-            refusals = (sender.refusals or {}).values()
-            recent = [r.first_at for r in refusals if r.last_at >= new.since - LEAK_WINDOW]
-            incident = self._begin(key, min([*recent, new.since]))
-        if not incident.reasons:
-            incident.suspicion, incident.reasons = 0.0, (Finding("limits", 0.0, new.why),)
-        incident.paused_at = new.since
-        incident.before = sender.ledger.total(Counter.RECIPIENTS, int(new.since), LEAK_WINDOW)
+
+def _is_stopped_for_good(sender: Sender) -> bool:
+    """Paused, and only a verdict would end it."""
+    return any(each.standing.stopped and each.standing.until is None for each in sender.lineage())
+
+
+def _room_at(sender: Sender, excess: Excess, recipients: int, at: float) -> float:
+    """When a limit that is reached may have room for a message: to be looked at again then. What is above
+    the limit by itself is looked at once a day, because limits grow."""
+    limit = excess.limit
+    most = excess.allowed - (recipients if limit.unit is Unit.RECIPIENTS else 1)
+    if most < 0:
+        return at + DAY
+    room = sender.ledger.room_at(limit.unit.counter, int(at), limit.window, most)
+    return min(max(float(room), at + CHECK_EVERY), at + PLAN_LASTS)
 
 
 def _that_count(events: Iterable[Event]) -> Iterator[Event]:
@@ -370,11 +383,6 @@ def _that_count(events: Iterable[Event]) -> Iterator[Event]:
         if kind is LoggedIn or (kind is Delivered and event.message.recipients == 1):  # type: ignore[union-attr]
             continue
         yield event
-
-
-def _end_of(old: Standing, new: Standing) -> float:
-    """When a pause ended: by itself, whenever somebody looks, or by a change."""
-    return old.until if old.until is not None and old.until <= new.since else new.since
 
 
 def _named(message: Message, names: Names) -> list[str]:

@@ -24,8 +24,8 @@ from penstock.study.html import (
 MOST_ROWS: Final = 200
 
 _CANNOT: Final = (
-    "A replay cannot know what people would have done: a client that a limit refuses tries again in truth, "
-    "here it does not. Bounces of mail that would not have passed are left out. Times are UTC."
+    "A replay cannot know what people would have done. What is deferred is taken to be tried again as a mail "
+    "server does, for a day. Bounces of mail that would not have passed are left out. Times are UTC."
 )
 
 
@@ -80,7 +80,10 @@ def _paused(summary: dict[str, Any]) -> Section:
         Column("Stopped"),
     ]
     body = table(_caption("In the order of time", len(rows)), columns, map(_pause, rows[:MOST_ROWS]))
-    words = "Out: recipients within the day before the pause. Stopped: recipients during the pause."
+    words = (
+        "Out: recipients that got mail until the pause, from the first on that was new to the sender in the "
+        "day before suspicion. Stopped: recipients asked for during the pause."
+    )
     return Section("Paused", join((body, note(words))))
 
 

@@ -92,7 +92,8 @@ class Reader:
     def feed_lines(self, lines: Iterable[str]) -> list[Fact]:
         """What lines without their line ends say, in their order."""
         facts: list[Fact] = []
-        add, route_of, classic = facts.append, self._routes.get, self.clock.classic
+        add, route_of = facts.append, self._routes.get
+        classic, precise = self.clock.classic, self.clock.precise
         stamp, at, tag = self._stamp, self._at, self._tag
         ignored = foreign = 0
         for line in lines:
@@ -101,7 +102,9 @@ class Reader:
             if route is FOREIGN:
                 foreign += 1
                 continue
-            if line[STAMP] != stamp:
+            if tag is PRECISE and (told := precise(line)) is not None:
+                at = told
+            elif line[STAMP] != stamp:
                 stamp, before = line[STAMP], tag
                 told = classic(stamp)
                 if told is not None:

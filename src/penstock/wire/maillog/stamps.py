@@ -23,6 +23,7 @@ _SECONDS = {
 }
 """What follows the hour in a stamp, in seconds; a leap second counts as the next minute's first."""
 _TO_HOUR, _REST = slice(10), slice(10, None)  # made once: that costs as much as to cut
+_HOUR, _CLOCK, _MICROSECOND, _ZONE = slice(14), slice(14, 19), slice(20, 26), slice(26, 33)
 _CLASSIC = re.compile(r"([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d:\d\d)")
 _DATED = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d):(\d\d:\d\d)(?:[.,](\d{1,20}))?"
@@ -119,9 +120,9 @@ class Clock:
     def precise(self, line: str) -> float | None:
         """A line that begins with ``2026-01-27T06:36:56.123456+01:00 ``, which rsyslog writes; None when
         it does not."""
-        if line[:14] == self._dated_hour and line[26:33] == self._dated_zone:
+        if line[_HOUR] == self._dated_hour and line[_ZONE] == self._dated_zone:
             try:
-                return self._dated_base + _SECONDS[line[14:19]] + int(line[20:26]) / 1e6
+                return self._dated_base + _SECONDS[line[_CLOCK]] + int(line[_MICROSECOND]) / 1e6
             except (KeyError, ValueError):
                 return None
         found = self.dated(line) if line[10:11] == "T" else None

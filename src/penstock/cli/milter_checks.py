@@ -1,0 +1,72 @@
+"""What ``penstock doctor`` looks at in a milter listener that runs."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from penstock.mta.checks import Check
+
+OFFER: Final = struct.pack("!IcIII", 13, b"O", 6, 0x1FF, 0x1FFFFF)
+"""What Postfix offers (milter protocol 6); no message follows."""
+
+PATIENCE: Final = 5.0
+SLOW_MS: Final = 100.0
+
+
+def running(milter: Mapping[str, Any]) -> Iterator[Check]:
+    """A listener, by what the service says of it and what it answers."""
+    yield _answers(milter["address"])
+    yield _messages(milter)
+    if milter["errors"]:
+        text = f"{milter['address']}: {milter['errors']} questions failed and were answered with on_error"
+        yield Check("milter", False, text, "A fault in Penstock: report what its log says.")
+    if milter["protocol_errors"]:
+        text = f"{milter['address']}: {milter['protocol_errors']} peers did not speak the milter protocol"
+        yield Check("milter", None, text, "Who connects there? The service's log names them.")
+
+
+def _answers(address: str) -> Check:
+    began = time.perf_counter()
+    try:
+        answer = _offered(address)
+    except OSError as error:
+        hint = "Is a firewall or another user's rights in the way? See the log of the service."
+        return Check("milter", False, f"{address} does not answer: {error.strerror or error}", hint)
+    ms = (time.perf_counter() - began) * 1000
+    if answer[4:5] != b"O":
+        return Check("milter", False, f"{address} answers {answer[:60]!r}", "Who listens there?")
+    return Check("milter", ms < SLOW_MS or None, f"{address} answers in {ms:.1f} ms", "Is the machine busy?")
+
+
+def _offered(address: str) -> bytes:
+    """The answer to an offer."""
+    from penstock.config import parse_address
+
+    where = parse_address(address)
+    family = socket.AF_UNIX if where.path else socket.AF_INET6 if ":" in where.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.settimeout(PATIENCE)
+        sock.connect(where.path or (where.host, where.port))
+        sock.sendall(OFFER)
+        with sock.makefile("rb") as stream:
+            head = stream.read(4)
+            if len(head) < 4:
+                raise ConnectionError("it closes the connection without an answer")
+            return head + stream.read(min(int.from_bytes(head, "big"), 4096))
+
+
+def _messages(milter: Mapping[str, Any]) -> Check:
+    said = ", ".join(f"{result} {n:,}" for result, n in milter["messages"].items())
+    if not said:
+        text = f"{milter['address']}: no mail server has asked the milter since the start"
+        return Check("milter", None, text, "penstock setup postfix --milter ADDRESS (--apply)")
+    unnamed = milter["messages"].get("unnamed", 0)
+    text = f"{milter['address']}: {said}; {milter['open']} connections open"
+    if unnamed and unnamed == sum(milter["messages"].values()):
+        hint = "mail.add_x_header = On in php.ini names the user whose script sends."
+        return Check("milter", None, f"{text}: nobody could be named for any of them", hint)
+    return Check("milter", True, text)

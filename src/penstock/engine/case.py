@@ -1,0 +1,97 @@
+"""A sender under suspicion, and its canaries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from penstock.core.evidence import Finding
+from penstock.core.flight import Flight
+from penstock.core.policy import WHOLE_MESSAGE
+from penstock.core.sender import Sender
+
+PATIENCE: Final = 900.0
+"""Seconds after which a canary whose outcome nobody has told counts as landed."""
+
+GOOD: Final = 2
+BAD: Final = 14
+"""So many canaries more for each of a login's that has landed, fewer for each that comes back: up to one in
+eight may, and more and more still pass."""
+
+AT_HOME: Final = 8
+"""So many times as many canaries for a login that speaks up from its own networks."""
+
+MOST_OF_TRIAL: Final = 50
+"""New recipients of a message that goes as a whole."""
+
+MOST_MET: Final = 1000
+MOST_UNDER_WAY: Final = 200
+
+
+@dataclass(slots=True)
+class Case:
+    """A sender under suspicion. ``slowed``: only canaries pass; ``under_way``: canaries → when they passed.
+    ``good``: how many more than ``canaries`` may be under way; ``met``: who got mail meanwhile (digests),
+    known once the case is closed; ``leak``: novel recipients let through since it was opened; ``campaign``:
+    shared by the senders of one campaign. Times are seconds since the epoch; ``seen_at``: when it was last
+    found suspicious."""
+
+    sender: str
+    opened_at: float
+    suspicion: float
+    findings: tuple[Finding, ...]
+    seen_at: float
+    slowed: bool = True
+    looked_at: float = 0.0
+    closed_at: float | None = None
+    campaign: str = ""
+    leak: int = 0
+    at_home: bool = False
+    trial: str = ""
+    good: int = 0
+    under_way: dict[str, float] = field(default_factory=dict)
+    met: set[int] = field(default_factory=set)
+
+    @property
+    def why(self) -> str:
+        """What speaks against the sender, the heaviest first, as an administrator reads it."""
+        return "; ".join([finding.text for finding in self.findings if finding.weight > 0][:4])
+
+    def start(self, address: str, at: float) -> None:
+        """A new recipient has been let through."""
+        self.leak += 1
+        if len(self.under_way) < MOST_UNDER_WAY:
+            self.under_way[address] = at
+
+    def landed(self, address: str) -> bool:
+        """Somebody got it; whether it was a canary that was under way."""
+        if self.under_way.pop(address, None) is None:
+            return False
+        self.good += GOOD if self.sender.startswith("login:") else 1
+        return True
+
+    def came_back(self, address: str) -> None:
+        """Somebody did not get it."""
+        self.under_way.pop(address, None)
+        self.good = max(0, self.good - BAD)
+
+    def withdraw(self, flight: Flight) -> None:
+        """A message was stopped as a whole: its canaries have not gone."""
+        for recipient in flight.recipients:
+            self.under_way.pop(recipient.lower(), None)
+
+    def is_full(self, address: str, canaries: int, at: float) -> bool:
+        """Whether all canaries are under way, this one not among them."""
+        if address in self.under_way:
+            return False
+        for other in [one for one, since in self.under_way.items() if since + PATIENCE <= at]:
+            del self.under_way[other]
+        return len(self.under_way) >= canaries * (AT_HOME if self.at_home else 1) + self.good
+
+    def may_try(self, sender: Sender, address: str, flight: Flight, canaries: int, at: float) -> bool:
+        """Whether a canary may go. Where a refusal stops a whole message, one whole message goes when no
+        other is under way."""
+        full = self.is_full(address, canaries, at)
+        if sender.profile.over_limit.verb in WHOLE_MESSAGE and not self.under_way:
+            self.trial = flight.key
+        return not full or (self.trial == flight.key and flight.strangers < MOST_OF_TRIAL)

@@ -1,0 +1,161 @@
+"""Who knows whom, and what is whose: a sender's recipients, client networks and envelope senders."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import replace
+from typing import Final
+
+from penstock.core.acquaintance import Acquaintance
+from penstock.core.evidence import Usual
+from penstock.core.freemail import FREEMAIL
+from penstock.core.habit import LASTS, habit_of
+from penstock.core.ledger import Counter
+from penstock.core.sender import Sender, Watch
+from penstock.engine.book import Book
+from penstock.engine.networks import Networks, networks_of, wide_of
+from penstock.engine.roster import Roster
+
+DAY: Final = 86400
+YOUNG: Final = 7 * DAY
+"""Seconds of an installation in which networks are their senders' own when they are first seen."""
+
+COLD: Final = 14.0
+"""Days in which an installation learns who writes to whom, and a new customer brings its
+correspondents."""
+
+COLD_FACTOR: Final = 6.0
+NEW_FACTOR: Final = 2.0
+
+
+class Familiar:
+    """What is usual for the senders of one node. ``suspects``: keys of senders of whom nothing is learned."""
+
+    def __init__(
+        self, roster: Roster, book: Book, acquaintance: Acquaintance, suspects: Container[str]
+    ) -> None:
+        self.networks = Networks()
+        self._known = acquaintance
+        self._roster = roster
+        self._book = book
+        self._suspects = suspects
+
+    def knows(self, sender: Sender, address: str) -> bool:
+        """Whether it has got mail through to that address."""
+        return self._known.knows(self._known.digest("r", sender.key, address))
+
+    def ask(self, sender: Sender, address: str, second: int) -> bool:
+        """Count a recipient that is new to it; whether this is the first time it writes there."""
+        if self._known.meet(self._known.digest("a", sender.key, address)):
+            return False
+        self._count_novel(sender, address, second)
+        return True
+
+    def sign(self, sender: Sender, name: str, second: int) -> bool:
+        """Whether the domain of an envelope sender is usual: from the day after its first use on, if that was
+        without suspicion."""
+        known, day = self._known, second // DAY
+        usual = known.digest("e", sender.key, name)
+        if known.knows(usual) or (
+            sender.key not in self._suspects and self._used_before("e", sender.key, name, day, 1)
+        ):
+            known.meet(usual)
+            return True
+        if not known.meet(known.digest("e", sender.key, f"{name}\0{day}")):
+            self._book.count(sender, int(Counter.ENVELOPES), second, 1)
+        return False
+
+    def _used_before(self, kind: str, key: str, what: str, day: int, most: int, least: int = 1) -> bool:
+        """Whether it was used on ``least`` of the ``most`` days before."""
+        known = self._known
+        days = (known.knows(known.digest(kind, key, f"{what}\0{day - ago}")) for ago in range(1, most + 1))
+        return sum(days) >= least
+
+    def come_from(self, sender: Sender, address: str, at: float) -> str:
+        """The client's network if it is not the sender's own, else ""."""
+        wide, narrow = networks_of(address)
+        if not wide:
+            return ""
+        known = self._known
+        own = known.digest("n", sender.key, wide)
+        if known.knows(own):
+            known.meet(own)
+            return ""
+        home, day = known.digest("h", sender.key, ""), int(at) // DAY
+        young = at - self._watching_since < YOUNG
+        if not known.meet(home) or (
+            sender.key not in self._suspects
+            and (young or self._used_before("f", sender.key, wide, day, 7, 3))
+        ):
+            known.meet(own)
+            return ""
+        self.watch(sender, int(at)).network = narrow
+        if not known.meet(known.digest("f", sender.key, f"{wide}\0{day}")):
+            self._book.count(sender, int(Counter.NETWORKS), int(at), 1)
+        return narrow
+
+    def _born(self, sender: Sender) -> float:
+        return max(float(sender.first_seen), self._watching_since)
+
+    @property
+    def _watching_since(self) -> float:
+        """Since when this node learns who writes to whom."""
+        return max(self._roster.watching_since, self._known.since)
+
+    def from_abroad(self, sender: Sender, narrow: str, second: int, novel: bool) -> None:
+        """A recipient of mail from a network that is not the sender's own, or not yet."""
+        self.networks.used(narrow, sender.key, second, novel)
+        self._book.count(sender, int(Counter.FOREIGN), second, 1)
+        if novel:
+            self._book.count(sender, int(Counter.FOREIGN_NOVEL), second, 1)
+            return
+        known, day, wide = self._known, second // DAY, wide_of(narrow)
+        if self._used_before("k", sender.key, wide, day, 7):
+            known.meet(known.digest("n", sender.key, wide))
+        known.meet(known.digest("k", sender.key, f"{wide}\0{day}"))
+
+    def _count_novel(self, sender: Sender, address: str, second: int) -> None:
+        known, count = self._known, self._book.count
+        count(sender, int(Counter.NOVEL), second, 1)
+        if not known.knows(known.digest("r", "", address)):
+            count(sender, int(Counter.STRANGERS), second, 1)
+        if known.knows(known.digest("d", "", address)) and not known.knows(
+            known.digest("d", sender.key, address)
+        ):
+            count(sender, int(Counter.DEAD), second, 1)
+        if address.rpartition("@")[2] in FREEMAIL:
+            count(sender, int(Counter.FREEMAIL), second, 1)
+
+    def watch(self, sender: Sender, second: int) -> Watch:
+        """What is remembered of it, its habit not older than an hour."""
+        watch = sender.watch
+        if watch is None:
+            watch = sender.watch = Watch(habit_of(sender.ledger, sender.first_seen, second))
+        elif second - watch.habit.at >= LASTS:
+            watch.habit = habit_of(sender.ledger, sender.first_seen, second)
+        return watch
+
+    def seen(self, sender: Sender, at: float) -> float:
+        """How much is known of whom the sender writes to: a stranger may be one who writes seldom."""
+        here, itself = (
+            min(1.0, (at - since) / DAY / COLD) for since in (self._watching_since, self._born(sender))
+        )
+        return here * (0.75 + 0.25 * itself) if sender.kind == "login" else here
+
+    def usual(self, sender: Sender, at: float) -> Usual:
+        """The profile's floors; higher while nobody knows yet whom the sender writes to."""
+        usual = sender.profile.usual
+        days = (at - self._watching_since) / DAY
+        age = (at - self._born(sender)) / DAY
+        cold, new = (max(0.0, 1 - time / COLD) for time in (days, age))
+        factor = 1 + (COLD_FACTOR - 1) * cold
+        if sender.kind == "login":
+            factor = max(factor, 1 + (NEW_FACTOR - 1) * new)
+        return usual if factor <= 1 else replace(usual, novel=int(usual.novel * factor))
+
+    def settle(self, sender: Sender) -> None:
+        """Where it came from last is its own."""
+        watch = sender.watch
+        if watch is not None and watch.network:
+            self.networks.clear(watch.network)
+            self._known.meet(self._known.digest("n", sender.key, wide_of(watch.network)))

@@ -1,0 +1,168 @@
+"""The lessons of a node at work: what ``core.learning`` says, applied to each look of the detector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from penstock.core.evidence import Finding
+from penstock.core.incident import BadIncident, Incident, Verdict
+from penstock.core.learning import (
+    BRIEFLY,
+    FLOW,
+    LASTS,
+    PATTERN,
+    Learn,
+    Lesson,
+    Word,
+    factors,
+    fresh_steps,
+    seen_of,
+    soften,
+    steps_of,
+    whose,
+)
+from penstock.core.ledger import window_since
+from penstock.core.sender import Sender
+from penstock.engine.incidents import counts_of
+from penstock.ports import Records, Remembered
+
+DAY: Final = 86400
+MOST_LESSONS: Final = 20_000
+MOST_OF_ONE: Final = 8
+"""Lessons about one sender or pattern that are looked at, the newest first."""
+
+REFIT_EVERY: Final = 3600.0
+
+
+class Learning:
+    """What verdicts have taught. ``weights``: factors of signals, the same object for good, as the
+    detector reads it."""
+
+    def __init__(self, records: Records, remembered: Remembered, at: float) -> None:
+        self.lessons: dict[str, Lesson] = {}
+        self.weights: dict[str, float] = {}
+        self._records = records
+        self._about: dict[str, list[Lesson]] = {}
+        self._grown: dict[str, Lesson] = {}
+        self._fitted_at = at
+        self.take_over(remembered, at)
+
+    def take_over(self, remembered: Remembered, at: float) -> None:
+        """What the records held."""
+        for lesson in remembered.lessons.values():
+            self.lessons.setdefault(lesson.incident, lesson)
+        self._refit(at)
+
+    # --- applying ---------------------------------------------------------------------------
+
+    def adjust(self, sender: Sender, at: float, findings: list[Finding]) -> list[Finding]:
+        """The findings about a sender after what was learned of it and of its like."""
+        if not self._about:
+            return findings
+        for lesson, left in self._lessons_for(sender):
+            now = _since(sender, max(lesson.at, sender.standing.since), at)
+            if lesson.forgives(sender.key, now, at):
+                if lesson.absorb(sender.key, now, at):
+                    self._grown[lesson.incident] = lesson
+                findings = soften(findings, lesson, left)
+                if left:
+                    break
+        return findings
+
+    def _lessons_for(self, sender: Sender) -> list[tuple[Lesson, float]]:
+        """Lessons about a sender with what they leave of a weight, those about itself first."""
+        found = [(lesson, 0.0) for lesson in self._about.get(sender.key, ())]
+        customer = sender.entry.customer if sender.entry is not None else ""
+        for pattern in (f"customer:{customer}", f"profile:{sender.profile.name}"):
+            found += [(lesson, PATTERN) for lesson in self._about.get(pattern, ())]
+        return found
+
+    # --- learning ---------------------------------------------------------------------------
+
+    def learn(self, incident: Incident, word: Word, at: float, senders: Mapping[str, Sender]) -> Lesson:
+        """What a verdict about an incident teaches. ``senders``: those of the incident.
+
+        Raises BadIncident when its senders have nothing in common that a pattern could name."""
+        lesson = Lesson(
+            incident.id, word.verdict, word.learn, at, word.by, at, word.note, who=whose(incident)
+        )
+        if word.learn is not Learn.NOTHING:
+            others = (other for other in self.lessons.values() if other.incident != incident.id)
+            lesson.steps = fresh_steps(steps_of(incident, word.verdict), lesson.who, others, at)
+        if word.verdict is Verdict.LEGITIMATE:
+            self._allow(lesson, incident, word.until, senders)
+        return lesson
+
+    def _allow(
+        self, lesson: Lesson, incident: Incident, until: float | None, senders: Mapping[str, Sender]
+    ) -> None:
+        at, brief = lesson.at, lesson.learn in (Learn.NOTHING, Learn.PROFILE)
+        lesson.until = at + BRIEFLY if brief else (until or at + LASTS)
+        spoke = [f for s in incident.suspects.values() for f in s.findings if f.weight > 0]
+        lesson.signals = tuple(sorted({finding.signal for finding in spoke}))
+        lesson.groups = tuple(sorted({FLOW} | {finding.group for finding in spoke if finding.group}))
+        for key, suspect in incident.suspects.items():
+            lesson.seen[key] = seen_of(suspect, counts_of(senders[key], at, DAY))
+        if lesson.learn is Learn.PATTERN:
+            lesson.about = _pattern(incident)
+
+    def keep(self, lesson: Lesson) -> int:
+        """Put a lesson in force; returns the ticket of its record."""
+        if len(self.lessons) >= MOST_LESSONS and lesson.incident not in self.lessons:
+            del self.lessons[min(self.lessons, key=lambda code: self.lessons[code].ends_at)]
+        self.lessons[lesson.incident] = lesson
+        self._refit(lesson.at)
+        return self._records.put_lesson(lesson)
+
+    def forget(self, code: str, at: float, by: str) -> tuple[Lesson, int]:
+        """Take back what an incident's verdict has taught; raises BadIncident."""
+        lesson = self.lessons.pop(code, None)
+        if lesson is None:
+            raise BadIncident(f"nothing is learned from {code}")
+        self._grown.pop(code, None)
+        self._refit(at)
+        return lesson, self._records.drop_lesson(lesson, at, by)
+
+    # --- time passes ------------------------------------------------------------------------
+
+    def sweep(self, at: float) -> None:
+        """Fade the factors, forget what has ended."""
+        if at - self._fitted_at >= REFIT_EVERY:
+            self._refit(at)
+
+    def save(self) -> None:
+        """Record the lessons that have grown."""
+        while self._grown:
+            self._records.put_lesson(self._grown.popitem()[1])
+
+    def _refit(self, at: float) -> None:
+        """Work out what is in force now."""
+        self._fitted_at = at
+        for code in [code for code, lesson in self.lessons.items() if at >= lesson.ends_at]:
+            del self.lessons[code]
+        newest = sorted(self.lessons.values(), key=lambda lesson: -lesson.at)
+        self.weights.clear()
+        self.weights.update(factors(newest, at))
+        self._about.clear()
+        for lesson in newest:
+            if at < lesson.until:
+                for key in [*lesson.seen, *([lesson.about] if lesson.about else [])]:
+                    found = self._about.setdefault(key, [])
+                    if len(found) < MOST_OF_ONE:
+                        found.append(lesson)
+
+
+def _pattern(incident: Incident) -> str:
+    """What the senders of an incident have in common: a customer, else a profile."""
+    for kind in ("customer", "profile"):
+        found = {getattr(suspect, kind) for suspect in incident.suspects.values()}
+        if len(found) == 1 and "" not in found:
+            return f"{kind}:{found.pop()}"
+    raise BadIncident("its senders have neither customer nor profile in common: learn from each by itself")
+
+
+def _since(sender: Sender, begin: float, at: float) -> dict[str, int]:
+    """What a sender has done within a day, and since then."""
+    window = min(DAY, window_since(begin, int(at)))
+    return counts_of(sender, at, window) if window > 0 else {}

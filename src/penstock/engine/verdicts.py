@@ -1,0 +1,112 @@
+"""An administrator's verdict: said of an incident, acted upon, learned from, taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from penstock.core.incident import BadIncident, Incident, Suspect, Verdict
+from penstock.core.learning import LASTS, Learn, Lesson, Word
+from penstock.core.policy import Override
+from penstock.core.sender import Sender
+from penstock.core.standing import State, change
+from penstock.engine.detector import Detector
+from penstock.engine.incidents import Incidents
+from penstock.engine.learning import Learning
+from penstock.engine.roster import Roster
+from penstock.ports import Records
+
+BULK: Final = ("newsletter", "professional")
+"""Profiles for whoever writes to many at once, the fittest first."""
+
+_HELD: Final = (State.PAUSED, State.PROBATION, State.SLOWED)
+
+
+class Verdicts:
+    """Gives verdicts and takes back what they taught. ``on_verdict`` hears of each incident judged."""
+
+    def __init__(
+        self,
+        roster: Roster,
+        detector: Detector,
+        incidents: Incidents,
+        learning: Learning,
+        records: Records,
+    ) -> None:
+        self._roster = roster
+        self._detector = detector
+        self._incidents = incidents
+        self._learning = learning
+        self._records = records
+        self.on_verdict: Callable[[Incident], None] = lambda incident: None
+
+    def give(self, code: str, word: Word, at: float) -> tuple[Incident, Lesson, int]:
+        """Judge an incident, now or again; (incident, what is learned, ticket). Raises BadIncident."""
+        incident = self._incidents.get(code)
+        profile = self._bulk_profile() if word.learn is Learn.PROFILE else ""
+        was_open = incident.is_open
+        if incident.into:
+            raise BadIncident(f"{code} has become a part of {incident.into}: judge that one")
+        senders = {key: self._roster.get(key, at) for key in incident.suspects}
+        lesson = self._learning.learn(incident, word, at, senders)
+        lesson.given = profile if word.verdict is Verdict.LEGITIMATE else ""
+        earlier = self._learning.lessons.get(code)
+        if earlier is not None:
+            self._withdraw(earlier, at, word.by)
+        incident.judge(word.verdict, at, word.by, word.note)
+        for key, suspect in incident.suspects.items():
+            if self._incidents.of(key) is incident:
+                self._act(incident, suspect, senders[key], was_open)
+            if lesson.given:
+                self._give_profile(key, lesson, word.until)
+        ticket = max(self._records.put_verdict(incident), self._learning.keep(lesson))
+        self._incidents.changed(incident)
+        self.on_verdict(incident)
+        return incident, lesson, ticket
+
+    def forget(self, code: str, at: float, by: str) -> tuple[Lesson, int]:
+        """Take back what a verdict has taught; the verdict stays. Raises BadIncident."""
+        lesson, ticket = self._learning.forget(code, at, by)
+        self._withdraw(lesson, at, by)
+        return lesson, ticket
+
+    def _act(self, incident: Incident, suspect: Suspect, sender: Sender, was_open: bool) -> None:
+        at, by, standing = incident.verdict_at, incident.by, sender.standing
+        note = f": {incident.note}" if incident.note else ""
+        why = f"incident {incident.id} was judged {incident.verdict}{note}"
+        if incident.verdict is Verdict.LEGITIMATE:
+            suspect.released_at = at if suspect.released_at is None else suspect.released_at
+            self._detector.pardon(sender, at)
+            if standing.state in _HELD and standing.since >= suspect.opened_at:
+                self._roster.set_standing(sender, change(standing, State.OPEN, at, by, why))
+        elif was_open and not incident.shadow and standing.state is not State.LOCKED:
+            suspect.paused_at = suspect.paused_at or at
+            self._roster.set_standing(sender, change(standing, State.PAUSED, at, by, why))
+
+    def _bulk_profile(self) -> str:
+        found = next((name for name in BULK if name in self._roster.policy.profiles), "")
+        if not found:
+            raise BadIncident(f"the policy has no profile {' or '.join(BULK)}")
+        return found
+
+    def _give_profile(self, key: str, lesson: Lesson, until: float | None) -> None:
+        why = _given_for(lesson)
+        old = self._roster.overrides.get(key) or Override(key)
+        new = replace(old, profile=lesson.given, until=until or lesson.at + LASTS, by=lesson.by, why=why)
+        self._roster.set_override(new, lesson.at)
+
+    def _withdraw(self, lesson: Lesson, at: float, by: str) -> None:
+        """Take back the profiles that a lesson gave."""
+        for key in lesson.seen if lesson.given else ():
+            override = self._roster.overrides.get(key)
+            if override is None or override.why != _given_for(lesson):
+                continue
+            if override.limits:
+                self._roster.set_override(replace(override, profile=None, by=by), at)
+            else:
+                self._roster.drop_override(key, at, by)
+
+
+def _given_for(lesson: Lesson) -> str:
+    return f"incident {lesson.incident} was judged {lesson.verdict}"
