@@ -25,7 +25,7 @@ GROUP_MOST: Final = 8.5
 ALLEGED: Final = frozenset({"flow", "network"})
 """Groups that see what is sent and where from, not what became of it."""
 
-ALLEGED_MOST: Final = 11.0
+ALLEGED_MOST: Final = 10.8
 """Nats of these groups together: alone they do not pause."""
 
 SLOW_PART: Final = 0.36

@@ -41,6 +41,9 @@ SCRIPTED = rates(
 FLOODED = rates((0.04, 0.02), (0.08, 0.08), (0.15, 0.30), (0.27, 0.35), (0.45, 0.25))
 SLOW = rates((0.03, 0.18), (0.05, 0.14), (0.08, 0.22), (0.15, 0.26), (0.27, 0.13), (0.45, 0.07))
 LEAST, MOST = -9.0, 12.0
+ONE, ONE_OF_BURST = 0.75, 0.3
+"""Nats that one dead address says at most: anybody has one, a newsletter has several."""
+
 CLEAR = 3.0
 """Nats from which on the hour or the week says more than the day: among many hours one is unlucky."""
 
@@ -55,7 +58,8 @@ def weigh(view: View) -> tuple[float, str] | None:
         weight, dead, proven = worst
     if not dead + proven:
         return None
-    return max(LEAST, min(MOST, weight)), f"{dead} addresses do not exist, {proven} new recipients got it"
+    most = MOST if dead > 1 else ONE_OF_BURST if view.is_burst else ONE
+    return max(LEAST, min(most, weight)), f"{dead} addresses do not exist, {proven} new recipients got it"
 
 
 def _of(counts: list[int], stolen: Rates, honest: Rates) -> tuple[float, int, int]:

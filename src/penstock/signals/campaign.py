@@ -11,10 +11,10 @@ from __future__ import annotations
 from penstock.core.ledger import Counter
 from penstock.signals.view import View
 
-GROUP = "network"
-EACH = 2.0
-MOST = 7.0
-TAINTED = 5.5
+GROUP = ""
+EACH = 0.8
+MOST = 3.0
+TAINTED = 3.0
 
 
 def weigh(view: View) -> tuple[float, str] | None:

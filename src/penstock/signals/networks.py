@@ -27,7 +27,7 @@ OWN = -1.5
 SETTLED = 5
 """Days with mail after which a sender's networks are known."""
 
-LEAST, MOST = -3.0, 7.5
+LEAST, MOST = -0.5, 7.5
 LEAST_SHARE, MOST_SHARE = 0.3, 0.9
 
 

@@ -17,6 +17,8 @@ GROUP = ""
 HONEST = 0.03
 STOLEN = 0.15
 MOST = 4.0
+ONE = 0.4
+"""Nats that one refusal says at most."""
 
 
 def weigh(view: View) -> tuple[float, str] | None:
@@ -29,4 +31,4 @@ def weigh(view: View) -> tuple[float, str] | None:
     weight = found * math.log(STOLEN / expected) + delivered * math.log((1 - STOLEN) / (1 - expected))
     if weight <= 0:
         return None
-    return min(weight, MOST), f"{found} recipients were refused for content, reputation or rate"
+    return min(weight, MOST if found > 1 else ONE), f"{found} recipients were refused for content, reputation or rate"
