@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.core.evidence import GROUP_MOST, Detection, Finding, suspicion
+from penstock.core.evidence import ALLEGED, ALLEGED_MOST, GROUP_MOST, Detection, Finding, suspicion
 
 PRIOR = -9.0
 
@@ -76,6 +76,25 @@ def test_no_group_pauses_a_sender_alone() -> None:
     loud = [finding(1000, "flow") for _ in range(5)]
     assert suspicion(rules.prior, loud) == rules.prior + GROUP_MOST < rules.pause_at
     assert suspicion(rules.prior, [*loud, finding(1000)]) > rules.pause_at
+
+
+def test_what_flows_and_where_from_never_pause_together() -> None:
+    """Nobody is paused before something has come back."""
+    rules = Detection()
+    loud = [finding(1000, group) for group in ALLEGED for _ in range(3)]
+    found = suspicion(rules.prior, loud)
+    assert found == rules.prior + ALLEGED_MOST
+    assert rules.slow_at < found < rules.pause_at
+    assert suspicion(rules.prior, [*loud, finding(1)]) == found + 1
+
+
+def test_what_came_back_is_capped_by_its_own_group_alone() -> None:
+    loud = [finding(1000, group) for group in (*ALLEGED, "dead")]
+    assert suspicion(PRIOR, loud) == PRIOR + ALLEGED_MOST + GROUP_MOST
+
+
+def test_a_group_that_speaks_for_the_sender_is_taken_off_what_is_alleged() -> None:
+    assert suspicion(PRIOR, [finding(5, "flow"), finding(-2, "network")]) == PRIOR + 3
 
 
 def test_groups_do_not_touch_each_other() -> None:

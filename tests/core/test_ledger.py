@@ -376,9 +376,8 @@ def test_sums_are_the_totals_of_each_counter_in_each_window(
 def test_days_are_counted_where_they_belong_as_exactly_as_slots_are(events: list[Event], later: int) -> None:
     ledger, now = filled(events), max(at for at, _, _ in events) + later
     ledger.coarsen(now)
-    for counter in (R, M, K):
+    for counter, daily in zip((R, M, K), ledger.daily((R, M, K), now, 30), strict=True):
         mine = [(at, n) for at, c, n in events if c == counter and now - at < KEEP - DAY]
-        daily = ledger.daily(counter, now, 30)
         for days in range(1, 31):
             since = now - days * DAY
             least = sum(n for at, n in mine if at > since)
@@ -386,13 +385,24 @@ def test_days_are_counted_where_they_belong_as_exactly_as_slots_are(events: list
             assert least <= sum(daily[:days]) <= most, (counter, days)
 
 
+@given(histories(), st.lists(st.sampled_from(Counter), max_size=5, unique=True), st.integers(1, 31))
+@settings(max_examples=40, deadline=None)
+def test_days_of_several_counters_are_those_of_each_in_the_order_asked(
+    events: list[Event], wanted: list[Counter], days: int
+) -> None:
+    ledger, now = filled(events), max(at for at, _, _ in events)
+    alone = [ledger.daily((counter,), now, days)[0] for counter in wanted]
+    assert ledger.daily(wanted, now, days) == alone
+    assert all(len(sums) == days for sums in alone)
+
+
 def test_days_begin_with_the_last_24_hours() -> None:
     ledger = Ledger()
     for ago, n in ((3, 30), (2, 20), (1, 10), (0, 1)):
         ledger.add(R, T0 - ago * DAY - DAY // 2, n)
-    assert ledger.daily(R, T0, 5) == [1, 10, 20, 30, 0]
-    assert ledger.daily(R, T0, 2) == [1, 10]
-    assert ledger.daily(M, T0, 2) == [0, 0]
+    assert ledger.daily((R,), T0, 5) == [[1, 10, 20, 30, 0]]
+    assert ledger.daily((M, R), T0, 2) == [[0, 0], [1, 10]]
+    assert ledger.daily((), T0, 2) == []
 
 
 @pytest.mark.parametrize("window", WINDOWS[:6])
@@ -410,7 +420,7 @@ def test_sums_take_in_the_slot_in_which_a_window_begins(window: int) -> None:
 def test_what_is_filling_up_belongs_to_today() -> None:
     ledger = Ledger()
     ledger.mail(T0, 3, 1)
-    assert (ledger.daily(R, T0, 2), ledger.daily(M, T0, 1)) == ([3, 0], [1])
+    assert ledger.daily((R, M), T0, 2) == [[3, 0], [1, 0]]
     ledger.mail(T0, 2, 1)
     assert ledger.sums(T0, (60,))[0][:2] == [5, 2]
 
@@ -418,4 +428,4 @@ def test_what_is_filling_up_belongs_to_today() -> None:
 def test_a_clock_that_went_ahead_is_in_no_day() -> None:
     ledger = Ledger()
     ledger.add(R, T0 + DAY, 5)
-    assert ledger.daily(R, T0, 3) == [0, 0, 0]
+    assert ledger.daily((R,), T0, 3) == [[0, 0, 0]]

@@ -17,7 +17,8 @@ from penstock.core.events import Accepted, Message
 from penstock.core.ledger import Counter
 from penstock.core.policy import DEFER, HOLD, PASS_ON, REJECT, Action
 from penstock.core.standing import State
-from penstock.servers.milter import MilterKeeper, MilterTraffic
+from penstock.servers.milter import MilterKeeper
+from penstock.servers.milter_traffic import MilterTraffic
 from support import ALICE, T0, World, policy
 from wire.milter import mta
 

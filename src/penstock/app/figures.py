@@ -9,7 +9,7 @@ from penstock import __version__
 from penstock.app.node import Node
 from penstock.app.watching import Watched
 from penstock.core import explain
-from penstock.servers.milter import MilterTraffic
+from penstock.servers.milter_traffic import MilterTraffic
 
 
 def degraded(node: Node) -> list[str]:

@@ -13,7 +13,7 @@ from penstock.app.node import Node
 from penstock.app.queue_keeper import QueueKeeper
 from penstock.app.watching import Watched
 from penstock.servers.http import Sample
-from penstock.servers.milter import MilterTraffic
+from penstock.servers.milter_traffic import MilterTraffic
 from penstock.servers.policy import Traffic
 
 Values = Iterable[tuple[Sequence[str], float]]

@@ -8,7 +8,8 @@ import socket
 from penstock.app import listeners
 from penstock.app.node import Node
 from penstock.config import Address
-from penstock.servers.milter import MilterKeeper, MilterTraffic
+from penstock.servers.milter import MilterKeeper
+from penstock.servers.milter_traffic import MilterTraffic
 
 
 class Milters:

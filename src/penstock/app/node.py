@@ -10,7 +10,7 @@ from penstock.app.state import StateFolder
 from penstock.config import Settings
 from penstock.directory import Chain
 from penstock.engine import Engine
-from penstock.servers.milter import MilterTraffic
+from penstock.servers.milter_traffic import MilterTraffic
 from penstock.servers.policy import Traffic
 from penstock.stores.acquaintances import AcquaintanceFile
 from penstock.stores.counts import CountLog

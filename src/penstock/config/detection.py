@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from penstock.config.report import BadValue, Spot
-from penstock.config.scalars import DURATION_OR_OFF, MODE, between, number
+from penstock.config.report import BadValue, Spot, meant
+from penstock.config.scalars import DURATION_OR_OFF, MODE, between, number, string
 from penstock.config.table import Key, Kind, Section, Table
 from penstock.config.toml import shown
 from penstock.core.evidence import ORDINARY, Detection, Usual
+from penstock.signals import SIGNALS
 
 
 def _whole(value: object, spot: Spot) -> int:
@@ -14,6 +15,16 @@ def _whole(value: object, spot: Spot) -> int:
     if found != int(found) or not 1 <= found <= 10_000_000:
         raise BadValue(f"{shown(value)}: must be a whole number from 1 to 10000000")
     return int(found)
+
+
+def _silent(value: object, spot: Spot) -> tuple[str, ...]:
+    """Names of signals; each unknown one is an error of its own."""
+    known = [name for name, _, _ in SIGNALS]
+    found = [string(item) for item in (value if isinstance(value, list) else [value])]
+    for index, name in enumerate(found):
+        if name not in known:
+            spot.item(index).wrong(f"{shown(name)}: no such signal{meant(name, known)}")
+    return tuple(found)
 
 
 def _risk(most: float) -> Kind[float]:
@@ -45,10 +56,15 @@ CANARIES = Key(
     "known what became of these.",
 )
 LASTS = Key("lasts", DURATION_OR_OFF, "How long a pause lasts; `off`: until somebody resumes.")
+SILENT = Key(
+    "silent",
+    Kind('list of names of signals, such as `"campaign"`', _silent, ()),
+    "Signals that do not count, for trying what each is worth.",
+)
 DETECTION = Section(
     "detection",
     "Recognising a sender in a stranger's hands: by the evidence, it is slowed, then paused.",
-    (DETECTION_MODE, FALSE_PAUSES, MISSED, COMPROMISED, CANARIES, LASTS),
+    (DETECTION_MODE, FALSE_PAUSES, MISSED, COMPROMISED, CANARIES, LASTS, SILENT),
 )
 
 NOVEL = Key("novel", WHOLE, "Recipients a day to whom the sender has never got mail through.")
@@ -85,4 +101,5 @@ def detection_of(value: object, spot: Spot, file_mode: str) -> Detection:
         compromised=table.get(COMPROMISED),
         canaries=table.get(CANARIES),
         lasts=table.get(LASTS) or None,
+        silent=table.get(SILENT),
     )

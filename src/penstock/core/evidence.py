@@ -56,7 +56,8 @@ class Detection:
     """How much is risked. ``false_pauses``: honest senders paused in 10,000 sender-days; ``missed``: the
     share of compromises that may slip; ``compromised``: sender-days with a compromise in 10,000.
 
-    ``canaries``: novel recipients that a slowed sender may have under way at once; ``mode`` as of a limit.
+    ``canaries``: novel recipients that a slowed sender may have under way at once; ``mode`` as of a limit;
+    ``silent``: names of signals that do not count.
     """
 
     mode: str = "off"
@@ -65,6 +66,7 @@ class Detection:
     compromised: float = 1.0
     canaries: int = 3
     lasts: int | None = None
+    silent: tuple[str, ...] = ()
 
     @property
     def prior(self) -> float:

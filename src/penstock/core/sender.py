@@ -38,7 +38,8 @@ class Sender:
     then the refusal ``blocked`` repeats without a look; ``halted`` is the refusal of a sender that is
     paused or locked. ``first_seen``: seconds since the epoch.
     ``log_id``/``log_segment``: this sender's number in that segment of the count log (-1: in none).
-    ``origin``: client and envelope sender last seen, nothing new about them until ``origin_until``.
+    ``origin``: client and envelope sender last seen, nothing new about them until ``origin_until``;
+    ``origin_foreign``: that client's network if it is not the sender's own.
     ``novel_left``: novel recipients until the signals look again; ``watch``: what they remember, None for
     most.
     """
@@ -58,6 +59,7 @@ class Sender:
         "log_segment",
         "novel_left",
         "origin",
+        "origin_foreign",
         "origin_until",
         "override",
         "parent",
@@ -100,6 +102,7 @@ class Sender:
         self.novel_left = UNNOTICED
         self.watch: Watch | None = None
         self.origin = ""
+        self.origin_foreign = ""
         self.origin_until = 0.0
 
     @property

@@ -43,6 +43,11 @@ _COMPANIES = [
 ]
 PEOPLE = 190
 
+PAST = "past.log"
+"""The log of the days before, which nobody was asked about."""
+
+LOG = "mail.log"
+
 
 @dataclass(frozen=True)
 class Actor:
@@ -66,6 +71,11 @@ class Actor:
     def key(self) -> str:
         """The sender key that Penstock charges."""
         return f"login:{self.login}" if self.login else f"ip:{self.address}"
+
+    @property
+    def envelope(self) -> str:
+        """Its MAIL FROM."""
+        return self.login or f"app@{self.customer}.example"
 
 
 NEWSLETTER = Actor("newsletter", "news@travel.example", "192.0.2.10", "4001", "newsletter", lines=4)
@@ -101,17 +111,24 @@ def people(random: Random) -> list[Actor]:
 
 
 def policy_file(actors: list[Actor], folder: str) -> str:
-    """The policy file of the demonstration: the built-in policy, its listener and a directory."""
+    """The policy file of the demonstration: the built-in policy, its listener, its logs and a directory."""
     logins = (f'"{a.login}" = {_entry(a)}' for a in actors if a.login)
     networks = (f'"{a.address}" = {_entry(a)}' for a in actors if not a.login)
     return "\n".join(
         (
-            "# The built-in policy; only the place and the people are of the demonstration.",
+            "# The built-in policy; only the place, the logs and the people are of the demonstration.",
             f'state = "{folder}"',
             "[listen]",
             f'policy = ["unix:{folder}/policy.sock"]',
             'http = "off"',
             'silence = "off"',
+            "[logs.past]",
+            f'file = "{folder}/{PAST}"',
+            'counted = "all"',
+            "from_beginning = true",
+            "[logs.mail]",
+            f'file = "{folder}/{LOG}"',
+            "from_beginning = true",
             "[directory.logins]",
             *logins,
             "[directory.networks]",

@@ -11,12 +11,13 @@ DAY = 86400.0
 class Clock:
     """Simulated seconds since the epoch: ``begin`` stands still until ``start``, then time flies.
 
-    It rests on the system's monotonic clock, which all processes of a machine share.
+    ``ago``: seconds by which it is still before ``begin``. It rests on the system's monotonic clock, which all processes of a machine share.
     """
 
     def __init__(self, begin: float, factor: float) -> None:
         self.begin = begin
         self.factor = factor
+        self.ago = 0.0
         self.started = math.inf
 
     def start(self, monotonic: float) -> None:
@@ -34,7 +35,7 @@ class Clock:
         return self.real * self.factor
 
     def __call__(self) -> float:
-        return self.begin + self.elapsed
+        return self.begin - self.ago + self.elapsed
 
 
 def midnight(at: float) -> float:

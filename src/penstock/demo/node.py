@@ -1,8 +1,9 @@
 """The service of the demonstration: ``python -m penstock.demo.node FOLDER BEGIN FACTOR``.
 
-It is ``penstock.app.Service`` itself on the policy file in FOLDER, with an accelerated clock. It
-says ``ready`` on standard output, starts its clock at the monotonic time that it reads from
-standard input, and ends when that is closed: it cannot outlive the demonstration.
+It is ``penstock.app.Service`` itself on the policy file in FOLDER, with an accelerated clock. It was
+installed four weeks ago and reads the log of the days before. Then it says ``ready`` on standard
+output, starts its clock at the monotonic time that it reads from standard input, and ends when that
+is closed: it cannot outlive the demonstration.
 """
 
 from __future__ import annotations
@@ -14,8 +15,14 @@ from pathlib import Path
 
 from penstock.app import Service
 from penstock.config import load
-from penstock.demo.clock import Clock
+from penstock.demo.clock import DAY, Clock
 from penstock.logs import set_up
+
+INSTALLED = 28 * DAY
+"""Seconds ago: a service that has just been installed judges nobody by whom he does not know."""
+
+LOOK = 0.01
+"""Real seconds between two looks whether the past is read."""
 
 
 def main() -> None:
@@ -24,6 +31,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     set_up("console", "warning")
     clock = Clock(begin, factor)
+    clock.ago = INSTALLED
     service = Service(load(folder / "penstock.toml", begin), clock)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(_serve(service, clock))
@@ -32,7 +40,9 @@ def main() -> None:
 async def _serve(service: Service, clock: Clock) -> None:
     loop = asyncio.get_running_loop()
     await service.open()
+    clock.ago = 0.0
     try:
+        await _read_past(service)
         print("ready", flush=True)
         line = await loop.run_in_executor(None, sys.stdin.readline)
         if line:
@@ -40,6 +50,12 @@ async def _serve(service: Service, clock: Clock) -> None:
             await loop.run_in_executor(None, sys.stdin.read)
     finally:
         await service.close()
+
+
+async def _read_past(service: Service) -> None:
+    past = next(watched for watched in service.logs if watched.name == "past")
+    while not past.feed.newest or past.follower.source.bytes_behind:
+        await asyncio.sleep(LOOK)
 
 
 def loop_factory() -> type[asyncio.AbstractEventLoop] | None:

@@ -1,6 +1,7 @@
-"""The day's mail: every message with its second, from a seed and nothing else.
+"""The day's mail and that of the days before: every message with its second, from a seed and nothing else.
 
-The floods are those of published studies: 300 to 25,000 recipients an hour, 1 to 50 a message
+Honest people write to whom they know, but for one in thirty; a stranger has a bought list, one address in
+six of which does not exist any more. The floods are those of published studies: 300 to 25,000 recipients an hour, 1 to 50 a message
 (10 to 27 in logs of botnets), from many addresses; honest senders stay far below, in bursts.
 """
 
@@ -18,20 +19,21 @@ HOUR = 3600.0
 
 
 class Message(NamedTuple):
-    """One message: when it is sent (seconds since midnight), by which actor, to how many."""
+    """One message: when it is sent (seconds since midnight), by which actor, to whom."""
 
     at: float
     actor: int
-    recipients: int
+    recipients: tuple[str, ...]
     size: int
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everybody and everything of one day, in the order of time."""
+    """Everybody and everything of one day, in the order of time; ``past``: of the days before."""
 
     actors: tuple[Actor, ...]
     messages: tuple[Message, ...]
+    past: tuple[Message, ...]
 
 
 @dataclass(frozen=True)
@@ -54,42 +56,62 @@ FLOODS = (
 """The first one comes back when its pause has ended, and meets the probation."""
 
 
+PAST_DAYS = 3
+CONTACTS = 14
+NEW = 0.03
+GONE = 0.17
+GONE_PREFIX = "gone-"
+"""So begin addresses that do not exist any more; whoever delivers goes by it."""
+
+
 def plan(seed: int) -> Plan:
     """The same seed, the same day."""
     random = Random(seed)
     persons = cast.people(random)
     actors = (*persons, *cast.LARGE, *cast.HIJACKED)
     number = {actor: i for i, actor in enumerate(actors)}
-    messages = [m for i in range(len(persons)) for m in _office_day(i, random)]
+    messages, past = [], []
+    for i in range(len(persons)):
+        contacts = tuple(_stranger(random) for _ in range(CONTACTS))
+        past += [Message(-random.uniform(0, PAST_DAYS) * 24 * HOUR, i, (one,), 3_000) for one in contacts]
+        messages += _office_day(i, contacts, random)
     messages += _regulars(number, random)
+    for day in range(1, PAST_DAYS):
+        past += [m._replace(at=m.at - day * 24 * HOUR) for m in _regulars(number, random)]
     for flood in FLOODS:
         messages += _flood(flood, number[flood.actor], random)
-    return Plan(actors, tuple(sorted(messages)))
+    return Plan(actors, tuple(sorted(messages)), tuple(sorted(past)))
 
 
-def _office_day(person: int, random: Random) -> Iterator[Message]:
-    """Office hours with a dent at noon; most mails have one recipient, a few a dozen."""
+def _office_day(person: int, contacts: tuple[str, ...], random: Random) -> Iterator[Message]:
+    """Office hours with a dent at noon; most mails have one recipient, few a dozen."""
     for _ in range(min(60, int(random.lognormvariate(2.4, 0.7)))):
         at = random.choice((random.gauss(10.0, 1.2), random.gauss(15.2, 1.5)))
-        recipients = random.choices((1, 2, 3, 5, 12), (75, 12, 7, 4, 2))[0]
-        yield Message(
-            min(max(at, 6.0), 21.0) * HOUR + random.random() * 60, person, recipients, _size(random)
-        )
+        at = min(max(at, 6.0), 21.0) * HOUR + random.random() * 60
+        count = random.choices((1, 2, 3, 5, 12), (75, 12, 7, 4, 2))[0]
+        known = tuple(random.sample(contacts, count))
+        new = (_stranger(random),) if random.random() < NEW else ()
+        yield Message(at, person, (*known, *new), _size(random))
 
 
 def _regulars(number: dict[Actor, int], random: Random) -> Iterator[Message]:
     """Machines and lists: the invoice run at 01:30, the newsletter at 09:30, shop and servers all day."""
     for i in range(900):
-        yield Message(1.5 * HOUR + 2.0 * i, number[cast.INVOICES], 1, 90_000)
+        yield Message(1.5 * HOUR + 2.0 * i, number[cast.INVOICES], (f"buyer{i}@buyers.example",), 90_000)
     for i in range(3000):
-        yield Message(9.5 * HOUR + i, number[cast.NEWSLETTER], 1, 60_000)
+        yield Message(9.5 * HOUR + i, number[cast.NEWSLETTER], (f"reader{i}@readers.example",), 60_000)
     for i in range(1200):
-        yield Message(72.0 * i + random.random() * 60, number[cast.APPLICATION], 1, 4_000)
+        user = f"user{random.randrange(500)}@users.example"
+        yield Message(72.0 * i + random.random() * 60, number[cast.APPLICATION], (user,), 4_000)
     for _ in range(700):
-        yield Message(random.triangular(7, 22, 11) * HOUR, number[cast.RELAY], 1, _size(random))
+        client = f"client{random.randrange(250)}@clients.example"
+        yield Message(random.triangular(7, 22, 11) * HOUR, number[cast.RELAY], (client,), _size(random))
     for _ in range(400):
-        yield Message(random.triangular(0, 24, 20) * HOUR, number[cast.WEB_SHOP], 1, 12_000)
-    yield Message(19.5 * HOUR, number[cast.CLUB], 60, 250_000)
+        yield Message(
+            random.triangular(0, 24, 20) * HOUR, number[cast.WEB_SHOP], (_stranger(random),), 12_000
+        )
+    members = tuple(f"member{i}@members.example" for i in range(60))
+    yield Message(19.5 * HOUR, number[cast.CLUB], members, 250_000)
 
 
 def _flood(flood: Flood, actor: int, random: Random) -> Iterator[Message]:
@@ -97,8 +119,19 @@ def _flood(flood: Flood, actor: int, random: Random) -> Iterator[Message]:
     pause = (low + high) / 2 * HOUR / flood.per_hour
     at = flood.begin
     while at < flood.end:
-        yield Message(at, actor, random.randint(low, high), random.randint(2_000, 9_000))
+        bought = tuple(_bought(random) for _ in range(random.randint(low, high)))
+        yield Message(at, actor, bought, random.randint(2_000, 9_000))
         at += random.expovariate(1 / pause)
+
+
+def _stranger(random: Random) -> str:
+    """Somebody out there to whom one writes for a reason."""
+    return f"person{random.randrange(10**7)}@company{random.randrange(400)}.example"
+
+
+def _bought(random: Random) -> str:
+    gone = GONE_PREFIX if random.random() < GONE else ""
+    return f"{gone}box{random.randrange(10**7)}@freemail{random.randrange(30)}.example"
 
 
 def _size(random: Random) -> int:

@@ -13,8 +13,9 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-from penstock.demo.cast import policy_file
+from penstock.demo.cast import LOG, PAST, policy_file
 from penstock.demo.clock import DAY, Clock, midnight
+from penstock.demo.maillog import MailLog, write_past
 from penstock.demo.node import loop_factory
 from penstock.demo.plan import Plan, plan
 from penstock.demo.story import Story
@@ -50,6 +51,7 @@ async def _run(folder: Path, day: Plan, seconds: float, show: Show) -> dict[str,
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     (folder / "penstock.toml").write_text(policy_file(list(day.actors), str(folder)))
     clock = Clock(midnight(time.time()), DAY / seconds)
+    write_past(folder / PAST, clock.begin, day.past, day.actors)
     async with _node(folder, clock) as process:
         try:
             return await _play(folder, day, clock, process, stop, show)
@@ -67,7 +69,7 @@ async def _play(
 ) -> dict[str, Any]:
     """Let the day pass while others watch; the last figures are taken from a service at rest."""
     story = Story(day)
-    traffic = Traffic(day, clock, folder / "policy.sock", story)
+    traffic = Traffic(day, clock, folder / "policy.sock", MailLog(folder / LOG), story)
     control = folder / "control.sock"
     before = _cpu(process.pid)
 
@@ -89,7 +91,7 @@ async def _play(
             task.cancel()
         traffic.close()
     await story.explain(control, again=True)
-    return found | {name: now()[name] for name in ("paused", "limited", "honest_paused")}
+    return found | {name: now()[name] for name in ("paused", "slowed", "honest_paused")}
 
 
 async def _moment(stop: asyncio.Event, seconds: float) -> None:

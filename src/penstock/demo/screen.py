@@ -124,10 +124,10 @@ def _progress(figures: Figures) -> Table:
 
 
 def _stopped(figures: Figures) -> Table:
-    """Who was limited and paused, when and why."""
-    table = _table("Recipients of senders limited and paused", "limited", "paused", "got out", "stopped")
+    """Who was slowed and paused, when and why."""
+    table = _table("Recipients of senders slowed and paused", "slowed", "paused", "got out", "stopped")
     paused = {row["sender"]: row for row in figures["paused"]}
-    for row in figures["limited"]:
+    for row in figures["slowed"]:
         stop = paused.get(row["sender"])
         who = Text(row["sender"], style="bold")
         who.append(f"\n{row['who']}", style="not bold")
@@ -136,7 +136,7 @@ def _stopped(figures: Figures) -> Table:
         refused = stop["recipients_refused"] if stop else row["recipients_refused"]
         at = Text(_clock(stop["at"]), style="bold red") if stop else ""
         table.add_row(who, _clock(row["at"]), at, f"{out:,}", f"{refused:,}")
-    if not figures["limited"]:
+    if not figures["slowed"]:
         table.add_row(Text("nobody yet", style="dim"))
     return table
 
@@ -180,7 +180,7 @@ def _speed(figures: Figures) -> str:
 def _honest(figures: Figures) -> str:
     if not figures["honest_refused"]:
         return f"Honest senders hurt: none ({figures['honest_passed']:,} recipients passed, 0 refused)"
-    names = [row["sender"] for row in figures["limited"] if not row["hijacked"]]
+    names = [row["sender"] for row in figures["slowed"] if not row["hijacked"]]
     return (
         f"Honest senders hurt: {', '.join(names) or 'some'} ({figures['honest_refused']:,} recipients "
         f"refused at first, {figures['honest_paused']} senders paused); deferred mail is tried again"

@@ -1,7 +1,8 @@
 """One smtpd process of the pretended Postfix: one policy connection, one message after the other.
 
 It asks what Postfix asks with the set-up that ``penstock setup postfix`` hands out: RCPT for each
-recipient, then END-OF-MESSAGE for those that were accepted, one question outstanding at a time.
+recipient, then END-OF-MESSAGE for those that were accepted, one question outstanding at a time. What
+is accepted is written into the mail log.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Protocol, cast
 
 from penstock.core.flight import ASKS_END
 from penstock.demo.cast import Actor
+from penstock.demo.maillog import MailLog
 from penstock.demo.plan import Message
 
 _HEAD = """\
@@ -68,12 +70,14 @@ class Smtpd(asyncio.Protocol):
         number: int,
         clock: Callable[[], float],
         ear: Ear,
-        done: Callable[[Smtpd, Message, int], None],
+        log: MailLog,
+        done: Callable[[Smtpd, Message, tuple[str, ...]], None],
         lost: Callable[[], None],
     ) -> None:
         self._pid = 20_000 + number
         self._clock = clock
         self._ear = ear
+        self._log = log
         self._done = done
         self._lost = lost
         self._buffer = b""
@@ -95,8 +99,10 @@ class Smtpd(asyncio.Protocol):
 
     def deliver(self, message: Message, actor: Actor) -> None:
         """Begin a message now."""
-        self._message = message
-        self._asked = self._taken = self._deferred = 0
+        self._message, self._actor = message, actor
+        self._asked = 0
+        self._taken: list[str] = []
+        self._deferred: list[str] = []
         self._serial += 1
         now = self._clock()
         micros = int(now % 1 * 1e6)
@@ -104,7 +110,7 @@ class Smtpd(asyncio.Protocol):
         network, _, last = actor.address.rpartition(".")
         self._fields = {
             "address": f"{network}.{(int(last) + client - 1) % 254 + 1}" if client else actor.address,
-            "sender": actor.login or f"app@{actor.customer}.example",
+            "sender": actor.envelope,
             "login": actor.login,
             "method": "PLAIN" if actor.login else "",
             "instance": f"{self._pid:x}.{int(now):x}.{micros:x}.{self._serial:x}",
@@ -112,11 +118,14 @@ class Smtpd(asyncio.Protocol):
         }
         self._ask_recipient()
 
+    @property
+    def _queue_id(self) -> str:
+        return f"4Q{self._pid:X}{self._serial:X}"
+
     def _ask_recipient(self) -> None:
-        recipient = f"r{self._serial}.{self._asked}@freemail.example"
+        recipient = self._message.recipients[self._asked]
         self._asked += 1
-        queue_id = f"4Q{self._pid:X}{self._serial:X}" if self._taken else ""
-        self._ask("RCPT", recipient, 0, queue_id, self._message.size)
+        self._ask("RCPT", recipient, 0, self._queue_id if self._taken else "", self._message.size)
 
     def _ask(self, stage: str, recipient: str, count: int, queue_id: str, size: int) -> None:
         text = _HEAD.format(
@@ -137,26 +146,28 @@ class Smtpd(asyncio.Protocol):
         if self._stage == "END-OF-MESSAGE":
             self._finish(answer)
             return
+        recipient = self._message.recipients[self._asked - 1]
         if answer == "DUNNO":
-            self._taken += 1
+            self._taken.append(recipient)
         else:
-            self._refused(answer, 1)
-        if self._asked < self._message.recipients:
+            self._refused(answer, [recipient])
+        if self._asked < len(self._message.recipients):
             self._ask_recipient()
         elif self._taken:
-            queue_id = f"4Q{self._pid:X}{self._serial:X}"
-            self._ask("END-OF-MESSAGE", "", self._taken, queue_id, self._message.size)
+            self._ask("END-OF-MESSAGE", "", len(self._taken), self._queue_id, self._message.size)
         else:
-            self._done(self, self._message, self._deferred)
+            self._done(self, self._message, tuple(self._deferred))
 
     def _finish(self, answer: str) -> None:
         if answer == "DUNNO":
-            self._ear.accepted(self._message.actor, self._taken)
+            self._ear.accepted(self._message.actor, len(self._taken))
+            taken = self._message._replace(at=self._clock(), recipients=tuple(self._taken))
+            self._log.write(self._queue_id, taken, self._actor, self._fields["address"])
         else:
             self._refused(answer, self._taken)
-        self._done(self, self._message, self._deferred)
+        self._done(self, self._message, tuple(self._deferred))
 
-    def _refused(self, answer: str, recipients: int) -> None:
-        self._ear.refused(self._message.actor, answer, recipients)
+    def _refused(self, answer: str, recipients: list[str]) -> None:
+        self._ear.refused(self._message.actor, answer, len(recipients))
         if answer.startswith("DEFER"):
             self._deferred += recipients

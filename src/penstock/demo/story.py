@@ -33,7 +33,7 @@ class Sight:
 
     @property
     def rule(self) -> str:
-        """What refused: ``limit:…`` or ``standing:…``; empty while unexplained."""
+        """What refused: ``limit:…``, ``evidence:…`` or ``standing:…``; empty while unexplained."""
         return str(self.told.get("rule", ""))
 
 
@@ -51,9 +51,9 @@ class Tally:
         """The sender's pauses, first one first."""
         return [sight for sight in self.sights.values() if sight.rule == "standing:paused"]
 
-    def limited(self) -> list[Sight]:
-        """The limits that it met."""
-        return [sight for sight in self.sights.values() if sight.rule.startswith("limit:")]
+    def slowed(self) -> list[Sight]:
+        """What made it wait without a pause: limits, and suspicion."""
+        return [s for s in self.sights.values() if s.rule.startswith(("limit:", "evidence:"))]
 
 
 class Story:

@@ -36,7 +36,7 @@ def summary(plan: Plan, story: Story, traffic: Traffic, clock: Clock, cpu: float
         "refused": sum(tally.refused for _, tally in pairs),
         "held": sum(tally.held for _, tally in pairs),
         "paused": sorted(_paused(pairs), key=lambda row: str(row["at"])),
-        "limited": sorted(_limited(pairs), key=lambda row: str(row["at"])),
+        "slowed": sorted(_slowed(pairs), key=lambda row: str(row["at"])),
         "honest_passed": sum(tally.passed for _, tally in honest),
         "honest_refused": sum(tally.refused for _, tally in honest),
         "honest_paused": sum(1 for _, tally in honest if tally.pauses()),
@@ -46,8 +46,8 @@ def summary(plan: Plan, story: Story, traffic: Traffic, clock: Clock, cpu: float
 
 
 def _paused(pairs: list[Pair]) -> Iterator[dict[str, Any]]:
-    """``recipients_before``: got out before the first pause; ``recipients_limited``: refused by a
-    limit before it; ``recipients_refused``: stopped after it; ``recipients_after``: got out later,
+    """``recipients_before``: got out before the first pause; ``recipients_slowed``: refused
+    before it, by limits or for suspicion; ``recipients_refused``: stopped after it; ``recipients_after``: got out later,
     on probation."""
     for actor, tally in pairs:
         pauses = tally.pauses()
@@ -58,24 +58,23 @@ def _paused(pairs: list[Pair]) -> Iterator[dict[str, Any]]:
             "at": when(float(first.told["figures"]["since"])),
             "why": str(first.told["figures"]["why"]),
             "recipients_before": first.passed,
-            "recipients_limited": first.refused,
+            "recipients_slowed": first.refused,
             "recipients_refused": tally.refused - first.refused,
             "recipients_after": tally.passed - first.passed,
             "pauses": len({sight.told["figures"]["since"] for sight in pauses}),
         }
 
 
-def _limited(pairs: list[Pair]) -> Iterator[dict[str, Any]]:
-    """Senders that met a limit; ``why`` is the cause of the first refusal."""
+def _slowed(pairs: list[Pair]) -> Iterator[dict[str, Any]]:
+    """Senders that met a limit or a suspicion; ``why`` is the cause of the first refusal."""
     for actor, tally in pairs:
-        met = tally.limited()
+        met = tally.slowed()
         if met:
             refused = sum(int(sight.told["recipients"]) for sight in met)
-            rules = [sight.rule.removeprefix("limit:") for sight in met]
             yield _row(actor, met[0]) | {
                 "at": met[0].told["first_at"],
                 "why": met[0].told["sentence"].partition(": ")[2],
-                "limits": rules,
+                "rules": [sight.rule for sight in met],
                 "recipients_passed": tally.passed,
                 "recipients_refused": refused,
             }

@@ -14,6 +14,7 @@ from collections import deque
 from pathlib import Path
 
 from penstock.demo.clock import Clock
+from penstock.demo.maillog import MailLog
 from penstock.demo.plan import Message, Plan
 from penstock.demo.smtpd import Ear, Smtpd
 
@@ -28,10 +29,11 @@ class Broken(Exception):
 class Traffic:
     """The platform's side of the demonstration."""
 
-    def __init__(self, plan: Plan, clock: Clock, socket: Path, ear: Ear) -> None:
+    def __init__(self, plan: Plan, clock: Clock, socket: Path, log: MailLog, ear: Ear) -> None:
         self._plan = plan
         self._clock = clock
         self._socket = str(socket)
+        self._log = log
         self._ear = ear
         begin = clock.begin
         self._heap = [m._replace(at=begin + m.at) for m in plan.messages]
@@ -86,6 +88,7 @@ class Traffic:
             task.cancel()
         for smtpd in self._all:
             smtpd.close()
+        self._log.close()
 
     def _dispatch(self, message: Message) -> None:
         if self._busy[message.actor] >= self._plan.actors[message.actor].lines:
@@ -113,7 +116,7 @@ class Traffic:
         self._deliver(smtpd, message)
 
     def _smtpd(self) -> Smtpd:
-        return Smtpd(next(self._numbers), self._clock, self._ear, self._done, self._lost)
+        return Smtpd(next(self._numbers), self._clock, self._ear, self._log, self._done, self._lost)
 
     def _deliver(self, smtpd: Smtpd, message: Message) -> None:
         late = self._clock() - message.at
@@ -122,7 +125,7 @@ class Traffic:
         self._worst = max(self._worst, late)
         smtpd.deliver(message, self._plan.actors[message.actor])
 
-    def _done(self, smtpd: Smtpd, message: Message, deferred: int) -> None:
+    def _done(self, smtpd: Smtpd, message: Message, deferred: tuple[str, ...]) -> None:
         actor = self._plan.actors[message.actor]
         if deferred and actor.retry:
             again = Message(self._clock() + actor.retry, message.actor, deferred, message.size)

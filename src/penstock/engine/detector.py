@@ -91,16 +91,19 @@ class Detector:
         """A message begins: where from, under which name? ``foreign``: the network if it is not its own."""
         case = self.cases.get(sender.key)
         origin = f"{a.client_address} {a.envelope_from}"
-        if case is None and origin == sender.origin and a.at < sender.origin_until:
+        if case is not None:
+            if max(a.at - LOOK_AGAIN, sender.standing.since) > case.looked_at:
+                self._look(sender, a.at)
+        elif origin == sender.origin and a.at < sender.origin_until:
+            flight.foreign = sender.origin_foreign
             return
-        if case is not None and max(a.at - LOOK_AGAIN, sender.standing.since) > case.looked_at:
-            self._look(sender, a.at)
         domain = a.envelope_from.rpartition("@")[2].lower()
-        usual = not domain or self._familiar.sign(sender, domain, int(a.at))
+        if domain:
+            self._familiar.sign(sender, domain, int(a.at))
         if a.client_address and sender.kind == "login":
             flight.foreign = self._familiar.come_from(sender, a.client_address, a.at)
-        if usual and not flight.foreign:
-            sender.origin, sender.origin_until = origin, float(int(a.at) // DAY * DAY + DAY)
+        sender.origin, sender.origin_foreign = origin, flight.foreign
+        sender.origin_until = float(int(a.at) // DAY * DAY + DAY)
 
     def admit(self, sender: Sender, recipient: str, at: float, flight: Flight) -> Case | None:
         """None when the recipient may pass, else the case for which it must not. Counts it when it is new."""
@@ -266,7 +269,8 @@ class Detector:
         return self._judge(sender, at, self.view(sender, at))
 
     def _judge(self, sender: Sender, at: float, seen: View) -> tuple[float, tuple[Finding, ...]]:
-        findings = self.adjust(sender, at, look(seen, self.weights))
+        silent = self._rules.silent
+        findings = self.adjust(sender, at, [f for f in look(seen, self.weights) if f.signal not in silent])
         findings.sort(key=lambda finding: -abs(finding.weight))
         return suspicion(self._rules.prior, findings), tuple(findings)
 

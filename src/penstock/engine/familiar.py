@@ -51,19 +51,17 @@ class Familiar:
         self._count_novel(sender, address, second)
         return True
 
-    def sign(self, sender: Sender, name: str, second: int) -> bool:
-        """Whether the domain of an envelope sender is usual: from the day after its first use on, if that was
-        without suspicion."""
+    def sign(self, sender: Sender, name: str, second: int) -> None:
+        """The domain of an envelope sender is usual from the day after its first use on, if that was without
+        suspicion."""
         known, day = self._known, second // DAY
         usual = known.digest("e", sender.key, name)
         if known.knows(usual) or (
             sender.key not in self._suspects and self._used_before("e", sender.key, name, day, 1)
         ):
             known.meet(usual)
-            return True
-        if not known.meet(known.digest("e", sender.key, f"{name}\0{day}")):
+        elif not known.meet(known.digest("e", sender.key, f"{name}\0{day}")):
             self._book.count(sender, int(Counter.ENVELOPES), second, 1)
-        return False
 
     def _used_before(self, kind: str, key: str, what: str, day: int, most: int, least: int = 1) -> bool:
         """Whether it was used on ``least`` of the ``most`` days before."""
@@ -158,4 +156,5 @@ class Familiar:
         watch = sender.watch
         if watch is not None and watch.network:
             self.networks.clear(watch.network)
+            sender.origin = ""
             self._known.meet(self._known.digest("n", sender.key, wide_of(watch.network)))

@@ -22,6 +22,7 @@ from penstock.core.decision import PASS, Decision
 from penstock.core.flight import Channel
 from penstock.core.policy import Action, Verb
 from penstock.engine import Engine
+from penstock.servers.milter_traffic import MilterTraffic
 from penstock.servers.policy import Durability
 from penstock.wire.milter import codes, replies
 from penstock.wire.milter.codec import MilterCodec
@@ -51,29 +52,6 @@ UNNAMED: Final = "unnamed"
 
 _MACROS: Final = ("i", "auth_authen")
 _QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
-
-
-class MilterTraffic:
-    """Plain figures of one listener. ``smtp``: it is for SMTP clients, not for local mail.
-    ``results``: messages by what became of them (a verb; ``left``, ``unnamed``);
-    ``refused``: recipients refused one by one, by verb.
-    """
-
-    __slots__ = ("connections", "errors", "last_at", "open", "protocol_errors", "refused", "results", "smtp")
-
-    def __init__(self, smtp: bool) -> None:
-        self.smtp = smtp
-        self.connections = 0
-        self.open = 0
-        self.errors = 0
-        self.protocol_errors = 0
-        self.last_at = 0.0
-        self.results: dict[str, int] = {}
-        self.refused: dict[str, int] = {}
-
-    def ended(self, result: str) -> None:
-        """One more message came to this."""
-        self.results[result] = self.results.get(result, 0) + 1
 
 
 class MilterKeeper:
