@@ -17,14 +17,18 @@ def _whole(value: object, spot: Spot) -> int:
     return int(found)
 
 
-def _silent(value: object, spot: Spot) -> tuple[str, ...]:
-    """Names of signals; each unknown one is an error of its own."""
-    known = [name for name, _, _ in SIGNALS]
-    found = [string(item) for item in (value if isinstance(value, list) else [value])]
-    for index, name in enumerate(found):
-        if name not in known:
-            spot.item(index).wrong(f"{shown(name)}: no such signal{meant(name, known)}")
-    return tuple(found)
+def _signal(value: object, spot: Spot) -> str:
+    name, known = string(value), [name for name, _, _ in SIGNALS]
+    if name not in known:
+        raise BadValue(f"{shown(name)}: no such signal{meant(name, known)}")
+    return name
+
+
+def _signals(value: object, spot: Spot) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        return (_signal(value, spot),)
+    one = Kind("", _signal, "")
+    return tuple(one.take(item, spot.item(i)) for i, item in enumerate(value))
 
 
 def _risk(most: float) -> Kind[float]:
@@ -58,7 +62,7 @@ CANARIES = Key(
 LASTS = Key("lasts", DURATION_OR_OFF, "How long a pause lasts; `off`: until somebody resumes.")
 SILENT = Key(
     "silent",
-    Kind('list of names of signals, such as `"campaign"`', _silent, ()),
+    Kind('list of names of signals, such as `"campaign"`', _signals, ()),
     "Signals that do not count, for trying what each is worth.",
 )
 DETECTION = Section(

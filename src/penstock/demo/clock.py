@@ -11,7 +11,8 @@ DAY = 86400.0
 class Clock:
     """Simulated seconds since the epoch: ``begin`` stands still until ``start``, then time flies.
 
-    ``ago``: seconds by which it is still before ``begin``. It rests on the system's monotonic clock, which all processes of a machine share.
+    ``ago``: seconds by which it is still before ``begin``. It rests on the system's monotonic clock,
+    which all processes of a machine share.
     """
 
     def __init__(self, begin: float, factor: float) -> None:

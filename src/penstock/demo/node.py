@@ -1,7 +1,7 @@
 """The service of the demonstration: ``python -m penstock.demo.node FOLDER BEGIN FACTOR``.
 
 It is ``penstock.app.Service`` itself on the policy file in FOLDER, with an accelerated clock. It was
-installed four weeks ago and reads the log of the days before. Then it says ``ready`` on standard
+installed two months ago and reads the log of the days before. Then it says ``ready`` on standard
 output, starts its clock at the monotonic time that it reads from standard input, and ends when that
 is closed: it cannot outlive the demonstration.
 """
@@ -18,7 +18,7 @@ from penstock.config import load
 from penstock.demo.clock import DAY, Clock
 from penstock.logs import set_up
 
-INSTALLED = 28 * DAY
+INSTALLED = 60 * DAY
 """Seconds ago: a service that has just been installed judges nobody by whom he does not know."""
 
 LOOK = 0.01

@@ -1,8 +1,9 @@
 """The day's mail and that of the days before: every message with its second, from a seed and nothing else.
 
 Honest people write to whom they know, but for one in thirty; a stranger has a bought list, one address in
-six of which does not exist any more. The floods are those of published studies: 300 to 25,000 recipients an hour, 1 to 50 a message
-(10 to 27 in logs of botnets), from many addresses; honest senders stay far below, in bursts.
+six of which does not exist any more. The floods are those of published studies: 300 to 25,000 recipients an
+hour, 1 to 50 a message (10 to 27 in logs of botnets), from many addresses; honest senders stay far below,
+in bursts.
 """
 
 from __future__ import annotations
@@ -48,15 +49,18 @@ class Flood:
 
 
 FLOODS = (
-    Flood(cast.FAST, 2 * HOUR + 2400, 4 * HOUR, 9000, (1, 50)),
+    Flood(cast.FAST, 2 * HOUR + 2400, 4 * HOUR, 6000, (1, 50)),
     Flood(cast.SLOW, 8 * HOUR + 1200, 15 * HOUR, 560, (10, 27)),
-    Flood(cast.NOON, 12 * HOUR + 600, 13 * HOUR, 5000, (10, 27)),
-    Flood(cast.FAST, 16 * HOUR, 16.25 * HOUR, 9000, (1, 50)),
+    Flood(cast.NOON, 12 * HOUR, 14 * HOUR, 3000, (10, 27)),
+    Flood(cast.FAST, 16 * HOUR, 16.25 * HOUR, 6000, (1, 50)),
 )
-"""The first one comes back when its pause has ended, and meets the probation."""
+"""The first one comes back in the afternoon: the pause lasts until somebody has looked into it."""
 
 
 PAST_DAYS = 3
+FIRST_DAY = 45
+"""Days ago that everybody wrote for the first time."""
+
 CONTACTS = 14
 NEW = 0.03
 GONE = 0.17
@@ -70,17 +74,26 @@ def plan(seed: int) -> Plan:
     persons = cast.people(random)
     actors = (*persons, *cast.LARGE, *cast.HIJACKED)
     number = {actor: i for i, actor in enumerate(actors)}
-    messages, past = [], []
-    for i in range(len(persons)):
+    messages: list[Message] = []
+    past: list[Message] = []
+    for i in range(len(actors)):
         contacts = tuple(_stranger(random) for _ in range(CONTACTS))
-        past += [Message(-random.uniform(0, PAST_DAYS) * 24 * HOUR, i, (one,), 3_000) for one in contacts]
-        messages += _office_day(i, contacts, random)
+        past += _acquainted(i, contacts, random)
+        if i < len(persons):
+            messages += _office_day(i, contacts, random)
     messages += _regulars(number, random)
     for day in range(1, PAST_DAYS):
         past += [m._replace(at=m.at - day * 24 * HOUR) for m in _regulars(number, random)]
     for flood in FLOODS:
         messages += _flood(flood, number[flood.actor], random)
     return Plan(actors, tuple(sorted(messages)), tuple(sorted(past)))
+
+
+def _acquainted(actor: int, contacts: tuple[str, ...], random: Random) -> Iterator[Message]:
+    """Its first mail, and one to each of its contacts in the last days."""
+    yield Message(-FIRST_DAY * 24 * HOUR + random.random() * HOUR, actor, contacts[:1], 3_000)
+    for contact in contacts:
+        yield Message(-random.uniform(0, PAST_DAYS) * 24 * HOUR, actor, (contact,), 3_000)
 
 
 def _office_day(person: int, contacts: tuple[str, ...], random: Random) -> Iterator[Message]:

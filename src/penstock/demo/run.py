@@ -51,10 +51,11 @@ async def _run(folder: Path, day: Plan, seconds: float, show: Show) -> dict[str,
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     (folder / "penstock.toml").write_text(policy_file(list(day.actors), str(folder)))
     clock = Clock(midnight(time.time()), DAY / seconds)
+    log = MailLog(folder / LOG)
     write_past(folder / PAST, clock.begin, day.past, day.actors)
     async with _node(folder, clock) as process:
         try:
-            return await _play(folder, day, clock, process, stop, show)
+            return await _play(folder, day, clock, log, process, stop, show)
         except (Broken, OSError) as error:
             raise DemoError(f"the service of the demonstration failed: {error}\n{_log(folder)}") from None
 
@@ -63,13 +64,14 @@ async def _play(
     folder: Path,
     day: Plan,
     clock: Clock,
+    log: MailLog,
     process: asyncio.subprocess.Process,
     stop: asyncio.Event,
     show: Show,
 ) -> dict[str, Any]:
     """Let the day pass while others watch; the last figures are taken from a service at rest."""
     story = Story(day)
-    traffic = Traffic(day, clock, folder / "policy.sock", MailLog(folder / LOG), story)
+    traffic = Traffic(day, clock, folder / "policy.sock", log, story)
     control = folder / "control.sock"
     before = _cpu(process.pid)
 

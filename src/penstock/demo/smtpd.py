@@ -120,7 +120,7 @@ class Smtpd(asyncio.Protocol):
 
     @property
     def _queue_id(self) -> str:
-        return f"4Q{self._pid:X}{self._serial:X}"
+        return f"{self._pid:X}{self._serial:06X}"
 
     def _ask_recipient(self) -> None:
         recipient = self._message.recipients[self._asked]

@@ -47,8 +47,8 @@ def summary(plan: Plan, story: Story, traffic: Traffic, clock: Clock, cpu: float
 
 def _paused(pairs: list[Pair]) -> Iterator[dict[str, Any]]:
     """``recipients_before``: got out before the first pause; ``recipients_slowed``: refused
-    before it, by limits or for suspicion; ``recipients_refused``: stopped after it; ``recipients_after``: got out later,
-    on probation."""
+    before it, by limits or for suspicion; ``recipients_refused``: stopped after it;
+    ``recipients_after``: got out later, on probation."""
     for actor, tally in pairs:
         pauses = tally.pauses()
         if not pauses:

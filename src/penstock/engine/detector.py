@@ -37,6 +37,9 @@ UNCOUNTED: Final = 1 << 30
 LOOK_AGAIN: Final = 600.0
 """Seconds after which a sender with a case is looked at again when it sends."""
 
+SWEEP: Final = 300.0
+"""Seconds between two looks at the senders that have gone quiet."""
+
 BLIND: Final = 6 * 3600
 """Seconds without any outcome after which none are expected."""
 
@@ -79,7 +82,7 @@ class Detector:
         self._familiar = Familiar(roster, book, acquaintance, self.cases)
         self._providers = Providers()
         self._node = Ledger()
-        self._outcome_at = 0.0
+        self._outcome_at = self._sweep_at = 0.0
 
     @property
     def _rules(self) -> Detection:
@@ -102,6 +105,7 @@ class Detector:
             self._familiar.sign(sender, domain, int(a.at))
         if a.client_address and sender.kind == "login":
             flight.foreign = self._familiar.come_from(sender, a.client_address, a.at)
+            sender.novel_left = 0 if flight.foreign else sender.novel_left
         sender.origin, sender.origin_foreign = origin, flight.foreign
         sender.origin_until = float(int(a.at) // DAY * DAY + DAY)
 
@@ -122,7 +126,7 @@ class Detector:
             if flight.foreign:
                 familiar.from_abroad(sender, flight.foreign, int(at), True)
         sender.novel_left -= 1
-        if sender.novel_left < 0 or case is not None or flight.foreign:
+        if sender.novel_left < 0 or (case is not None and case.slowed):
             case = self._look(sender, at)
         if case is not None:
             if enforced and sender.standing.stopped:
@@ -188,7 +192,7 @@ class Detector:
             case.met.add(pair)
         self._book.count(sender, int(Counter.PROVEN), second, 1)
         self._providers.reached(address.rpartition("@")[2], second, False)
-        if case is not None and case.landed(address):
+        if case is not None and case.landed(address) and case.slowed:
             self._look(sender, at)
 
     def dead(self, sender: Sender, recipient: str, at: float) -> None:
@@ -282,7 +286,8 @@ class Detector:
         seen = self.view(sender, at)
         found, findings = self._judge(sender, at, seen)
         usual = int(UNREMARKABLE * seen.usual_novel) - seen.hour[Counter.NOVEL]
-        sender.novel_left = max(usual, int(STRIDE * seen.day[Counter.NOVEL]))
+        strange = seen.day[Counter.FOREIGN_NOVEL] > 0
+        sender.novel_left = max(0 if strange else usual, int(STRIDE * seen.day[Counter.NOVEL]))
         case = self.cases.get(sender.key)
         if case is None:
             if found < rules.slow_at:
@@ -343,6 +348,9 @@ class Detector:
 
     def sweep(self, at: float) -> None:
         """Close the cases of senders that have gone quiet."""
+        if at < self._sweep_at:
+            return
+        self._sweep_at = at + SWEEP
         self._familiar.networks.forget(int(at))
         for case in [c for c in self.cases.values() if at - c.seen_at > CALM and at - c.looked_at > CALM]:
             sender = self._roster.get(case.sender, at)

@@ -34,7 +34,7 @@ _RECIPIENTS: Final = int(Counter.RECIPIENTS)
 _MESSAGES: Final = int(Counter.MESSAGES)
 _KIB: Final = int(Counter.KIB)
 
-VOUCHED_AT_ONCE: Final = 25
+VOUCHED_AT_ONCE: Final = 100
 """Recipients or messages that pass before the evidence is asked again."""
 
 VOUCHED_AFTER: Final = 20.0
