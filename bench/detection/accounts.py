@@ -99,7 +99,9 @@ class Makers:
         by_script = trade in business.WEB and rng.random() < self.world.params.script_share
         account = self.account(f"business: {trade.__name__}", by_script or trade is business.forms)
         business.settle(account)
-        account.born = rng.uniform(0, 60) * DAY if rng.random() < 0.2 else 0.0
+        account.born = (
+            rng.uniform(0, min(60, 0.6 * self.world.params.days)) * DAY if rng.random() < 0.2 else 0.0
+        )
         return business.ordered(trade(account))
 
 

@@ -1,8 +1,9 @@
 """One corpus: accounts, attacks and hard cases in one log, with labels beside it.
 
-Files: ``mail.log``; ``labels.jsonl`` (each message of an account: queue_id, at, account, family, case,
-malicious, recipients); ``accounts.jsonl`` (sender, family, business, days, and its mail per day);
-``cases.jsonl`` (each attack and hard case: number, family, malicious, sender, campaign, start, end).
+Files: ``mail.log``; if asked for, ``requests.txt`` (what Postfix asked a policy service about it);
+``labels.jsonl`` (each message of an account: queue_id, at, account, family, case, malicious, recipients);
+``accounts.jsonl`` (sender, family, business, days, and its mail per day); ``cases.jsonl`` (each attack and
+hard case: number, family, malicious, sender, campaign, start, end).
 Times in the labels are seconds since the epoch.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -23,6 +25,7 @@ from bench.detection.mail import Account, Case, Mail
 from bench.detection.outcomes import Servers
 from bench.detection.params import Params
 from bench.detection.postfix_log import EPOCH, PostfixLog, Seen
+from bench.detection.requests import Requests
 from bench.detection.rules import Comparators, Verdicts
 from bench.detection.streams import Streams
 from bench.detection.world import World
@@ -38,8 +41,8 @@ class Corpus:
     verdicts: dict[str, Verdicts]
 
 
-def make(folder: Path, params: Params, seed: int, source: str) -> Corpus:
-    """Write a corpus into ``folder``."""
+def make(folder: Path, params: Params, seed: int, source: str, requests: bool = False) -> Corpus:
+    """Write a corpus into ``folder``; the log is the same with and without ``requests``."""
     world = World(params, seed)
     world.outages = _outages(world)
     makers = Makers(world, Streams(source, params.days), seed)
@@ -48,11 +51,13 @@ def make(folder: Path, params: Params, seed: int, source: str) -> Corpus:
     mails += HardCases(makers, seed, cases).all()
     mails += Attacks(makers, seed, cases).all()
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "mail.log").open("w") as log, (folder / "labels.jsonl").open("w") as labels:
+    with ExitStack() as files:
+        log, labels = (files.enter_context((folder / f).open("w")) for f in ("mail.log", "labels.jsonl"))
+        asked = files.enter_context((folder / "requests.txt").open("w")) if requests else None
         watcher = _Watcher(labels)
         rotations = rotation_times(params.days, params.rotations)
-        most = round(params.repeated[1])
-        written = PostfixLog(log, Servers(world, seed), seed, watcher, rotations, most)
+        written = PostfixLog(log, Servers(world, seed), seed, watcher, rotations)
+        written.requests = Requests(asked, EPOCH) if asked is not None else None
         for mail in heapq.merge(*mails, key=lambda mail: mail.at):
             if mail.recipients and mail.at < params.days * DAY:
                 written.add(mail)

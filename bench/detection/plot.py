@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from html import escape
+from string import ascii_lowercase
 from typing import Final, NamedTuple
 
 WIDTH, HEIGHT, MARGIN = 860, 520, 70
@@ -20,9 +21,14 @@ class Point(NamedTuple):
     ours: bool
 
 
-def _place(value: float, axis: int) -> float:
+def _share(value: float, axis: int) -> float:
+    """How far along the axis, from 0 to 1."""
     low, high = math.log(LOW[axis]), math.log(HIGH[axis])
-    share = (math.log(min(max(value, LOW[axis]), HIGH[axis])) - low) / (high - low)
+    return (math.log(min(max(value, LOW[axis]), HIGH[axis])) - low) / (high - low)
+
+
+def _place(value: float, axis: int) -> float:
+    share = _share(value, axis)
     if axis == 0:
         return MARGIN + share * (WIDTH - 2 * MARGIN)
     return HEIGHT - MARGIN - share * (HEIGHT - 2 * MARGIN)
@@ -53,6 +59,33 @@ def _point(point: Point) -> list[str]:
     beside = x + (-9 if anchor == "end" else 9)
     circle = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"/>'
     return [circle, _text(beside, y + 4, point.name, f'fill="{colour}" text-anchor="{anchor}"')]
+
+
+COLUMNS, ROWS = 72, 18
+
+
+def text(points: list[Point]) -> str:
+    """The same for a terminal: a letter for each way of judging (the first of those in one place), ours *."""
+    grid = [[" "] * COLUMNS for _ in range(ROWS)]
+    keys = []
+    for letter, point in zip(ascii_lowercase, sorted(points, key=lambda p: not p.ours), strict=False):
+        letter = "*" if point.ours else letter
+        column, row = _cell(point.x, 0, COLUMNS), _cell(point.y, 1, ROWS)
+        if grid[row][column] == " ":
+            grid[row][column] = letter
+        keys.append(f"{letter}  {point.name}: {point.x:.1f} %, {point.y:,.0f}")
+    ticks = {_cell(tick, 1, ROWS): f"{tick:,g}" for tick in TICKS[1]}
+    lines = [f"{ticks.get(row, ''):>5} |{''.join(grid[row])}" for row in reversed(range(ROWS))]
+    below = [" "] * (COLUMNS + 4)
+    for tick in TICKS[0]:
+        column = _cell(tick, 0, COLUMNS)
+        below[column : column + len(f"{tick:g}")] = f"{tick:g}"
+    axis = [f"{'':6}+{'-' * COLUMNS}", f"{'':7}{''.join(below)} honest hard cases paused, %"]
+    return "\n".join(["recipients leaked, median", *lines, *axis, *keys])
+
+
+def _cell(value: float, axis: int, cells: int) -> int:
+    return round(_share(value, axis) * (cells - 1))
 
 
 def svg(title: str, points: list[Point]) -> str:

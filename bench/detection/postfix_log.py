@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, TextIO
 from bench.detection.draw import DAY
 from bench.detection.mail import Mail
 from bench.detection.outcomes import Servers, Try
+from bench.detection.requests import Requests
 from bench.detection.world import Address, Domain
 
 EPOCH: Final = 1767571200
@@ -40,17 +41,19 @@ Line = tuple[float, int, str, str, Seen | None]
 
 
 class PostfixLog:
-    """Writes one log. ``watch`` is told of acceptances and outcomes in the order of the lines."""
+    """Writes one log. ``watch`` is told of acceptances and outcomes in the order of the lines. ``requests``
+    gets what was asked about the same mail."""
 
     def __init__(
-        self, out: TextIO, servers: Servers, seed: int, watch: Watch, rotations: list[float], most: int
+        self, out: TextIO, servers: Servers, seed: int, watch: Watch, rotations: list[float]
     ) -> None:
         self._out, self._servers, self._watch = out, servers, watch
+        self.requests: Requests | None = None
         self._rng = Random(f"{seed}/log")
         self._heap: list[Line] = []
         self._number = 0
         self._rotations = deque(rotations)
-        self._recent: deque[str] = deque(maxlen=most)
+        self._recent: deque[str] = deque(maxlen=round(servers.world.params.repeated[1]))
         self._second, self._stamp = -1, ""
         self._names: dict[str, str] = {}
         self._pids = {d: [self._rng.randrange(900, 99999) for _ in range(9)] for d in PIDS}
@@ -66,8 +69,10 @@ class PostfixLog:
             self._outbound(mail)
 
     def write_until(self, at: float) -> None:
-        """Write every line before that time."""
+        """Write every line, and every request, before that time."""
         heap = self._heap
+        if self.requests is not None:
+            self.requests.write_until(at)
         while heap and heap[0][0] < at:
             due, _, daemon, text, seen = heappop(heap)
             if self._rotations and due >= self._rotations[0]:
@@ -121,14 +126,9 @@ class PostfixLog:
     def _outbound(self, mail: Mail) -> None:
         rng, at = self._rng, mail.at
         queue_id = self._queue_id(at)
-        account = mail.account
-        if account.uid:
-            self._push(at, "pickup", f"{queue_id}: uid={account.uid} from=<{mail.envelope}>")
-        else:
-            method = "PLAIN" if account.shift < 1 else "LOGIN"
-            login = f"sasl_method={method}, sasl_username={account.login}"
-            self._push(at, "submission/smtpd", f"{queue_id}: client={self._client(mail.ip)}, {login}")
+        client = "" if mail.account.uid else self._client(mail.ip)
         named = at + rng.uniform(0.01, 0.15) + 0.02 * len(mail.recipients)
+        self._submission(mail, queue_id, client, named)
         stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime(EPOCH + named))
         message_id = mail.message_id or f"{stamp}.{queue_id}@{HOST}.example"
         self._push(named, "cleanup", f"{queue_id}: message-id=<{message_id}>")
@@ -136,6 +136,18 @@ class PostfixLog:
         seen = Seen(queued, mail, queue_id, None, "accepted")
         self._active(queued, queue_id, mail, len(mail.recipients), seen)
         self._deliver(mail, queue_id, queued)
+
+    def _submission(self, mail: Mail, queue_id: str, client: str, named: float) -> None:
+        """Who hands it in: a script, or a login that the policy service is asked about."""
+        account, at = mail.account, mail.at
+        if account.uid:
+            self._push(at, "pickup", f"{queue_id}: uid={account.uid} from=<{mail.envelope}>")
+            return
+        method = "PLAIN" if account.shift < 1 else "LOGIN"
+        login = f"sasl_method={method}, sasl_username={account.login}"
+        self._push(at, "submission/smtpd", f"{queue_id}: client={client}, {login}")
+        if self.requests is not None:
+            self.requests.add(mail, named, queue_id, method, client)
 
     def _active(self, at: float, queue_id: str, mail: Mail, n: int, seen: Seen | None = None) -> None:
         text = f"{queue_id}: from=<{mail.envelope}>, size={mail.size}, nrcpt={n} (queue active)"

@@ -7,68 +7,85 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import click
 from bench.detection import plot, tables
 from bench.detection.corpus import make
 from bench.detection.params import Params
-from bench.detection.score import Labels, Score, penstock
+from bench.detection.replay import replayed
+from bench.detection.score import Labels, Score
 from bench.detection.streams import SENDING
 from rich.console import Console
+
+from penstock.signals import SIGNALS
 
 RESULTS = Path(__file__).parents[1] / "results"
 console = Console() if sys.stdout.isatty() else Console(width=200)
 
 
-def replay(folder: Path, policy: Path | None) -> dict[str, Any]:
-    """Penstock over the log: its summary; the decisions are in the folder."""
-    if policy is None:
-        policy = folder / "policy.toml"
-        policy.write_text("")
-    command = [
-        str(Path(sys.executable).with_name("penstock")), "replay", "--policy", str(policy), "--json",
-        "--decisions", str(folder / "decisions.jsonl"), "--timezone", "UTC", str(folder / "mail.log"),
-    ]  # fmt: skip
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    summary: dict[str, Any] = json.loads(done.stdout)
-    return summary
+@dataclass(frozen=True)
+class Run:
+    """What is run over each corpus, and all figures so far. ``without``: of Penstock without a signal."""
 
+    params: Params
+    source: str
+    policy: Path | None
+    requests: bool
+    rules_only: bool
+    silent: tuple[str, ...]
+    scores: dict[str, Score] = field(default_factory=dict)
+    without: dict[str, Score] = field(default_factory=dict)
 
-def one(
-    folder: Path,
-    params: Params,
-    seed: int,
-    source: str,
-    policy: Path | None,
-    rules_only: bool,
-    scores: dict[str, Score],
-) -> None:
-    """Make a corpus, replay it, add it to the scores."""
-    begun = time.perf_counter()
-    corpus = make(folder, params, seed, source)
-    made = time.perf_counter()
-    labels = Labels.read(folder)
-    for name, verdicts in corpus.verdicts.items():
-        scores.setdefault(name, Score(name)).add(labels, verdicts, params.warm_up)
-    told = (
-        f"{source}, seed {seed}: {corpus.lines:,} lines, {corpus.messages:,} messages in {made - begun:.0f} s"
-    )
-    if not rules_only:
-        summary = replay(folder, policy)
-        unknown = sum(summary["lines_unknown"].values())
-        told += f", replayed in {time.perf_counter() - made:.0f} s, {unknown:,} lines not understood"
-        verdicts, delays = penstock(folder, summary)
-        scores.setdefault("Penstock", Score("Penstock")).add(labels, verdicts, params.warm_up, delays)
-    console.print(told)
+    def corpus(self, folder: Path, seed: int) -> None:
+        """Make a corpus, replay it, add it to the scores."""
+        begun = time.perf_counter()
+        corpus = make(folder, self.params, seed, self.source, self.requests)
+        labels = Labels.read(folder)
+        for name, verdicts in corpus.verdicts.items():
+            self.scores.setdefault(name, Score(name)).add(labels, verdicts, self.params.warm_up)
+        told = f"{corpus.lines:,} lines, {corpus.messages:,} messages in {time.perf_counter() - begun:.0f} s"
+        console.print(f"{self.source}, seed {seed}: {told}")
+        if not self.rules_only:
+            self._replay(folder, labels, "", self.scores.setdefault("Penstock", Score("Penstock")))
+        for signal in self.silent:
+            self._replay(folder, labels, signal, self.without.setdefault(signal, Score(signal)))
+
+    def _replay(self, folder: Path, labels: Labels, silent: str, score: Score) -> None:
+        begun = time.perf_counter()
+        verdicts, delays, unknown = replayed(folder, self.policy, silent)
+        score.add(labels, verdicts, self.params.warm_up, delays)
+        told = f"  replayed{' without ' * bool(silent)}{silent} in {time.perf_counter() - begun:.0f} s"
+        console.print(f"{told}, {unknown:,} lines not understood")
+
+    def show(self) -> None:
+        """Tables and plot on the terminal."""
+        tables.show(console, list(self.scores.values()))
+        console.print(plot.text([point(score) for score in self.scores.values()]), markup=False)
+        if self.without:
+            console.print(tables.ablation(self.scores["Penstock"], list(self.without.values())))
+
+    def write(self, name: str, seeds: tuple[int, ...]) -> None:
+        """Figures and plot as files."""
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        title = f"Leak against false pauses: {self.source}, seeds {', '.join(map(str, seeds))}"
+        (RESULTS / f"{name}.svg").write_text(
+            plot.svg(title, [point(score) for score in self.scores.values()])
+        )
+        results = {
+            "source": self.source,
+            "seeds": seeds,
+            "scores": [score.as_json() for score in self.scores.values()],
+            "without": [score.as_json() for score in self.without.values()],
+        }
+        (RESULTS / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
+        console.print(f"written: {os.path.relpath(RESULTS / name)}.svg and .json")
 
 
 def point(score: Score) -> plot.Point:
@@ -89,32 +106,34 @@ def point(score: Score) -> plot.Point:
 @click.option("--cases", type=click.IntRange(1), help="Attacks, and hard cases, of each family.")
 @click.option("--policy", type=click.Path(path_type=Path, exists=True), help="Default: an empty file.")
 @click.option("--rules-only", is_flag=True, help="The field's rules, without Penstock.")
+@click.option("--ablation", is_flag=True, help="Penstock without each of its signals, too: many replays.")
 @click.option(
     "--keep", type=click.Path(path_type=Path), help="Folder for the corpora; otherwise they are removed."
 )
+@click.option("--requests", is_flag=True, help="Keep what Postfix asked about the mail, too: requests.txt.")
 @click.option("--name", default="detection", show_default=True, help="Of the results' files.")
 def main(
     source: str | None, seeds: tuple[int, ...], accounts: int | None, days: int | None, cases: int | None,
-    policy: Path | None, rules_only: bool, keep: Path | None, name: str,
+    policy: Path | None, rules_only: bool, ablation: bool, keep: Path | None, requests: bool, name: str,
 ) -> None:  # fmt: skip
     """Leak and false pauses of Penstock and of the field's rules, over corpora drawn from these seeds."""
     source = source or ("eucore" if (SENDING / "eucore.tsv.gz").exists() else "own")
     if source != "own" and not (SENDING / f"{source}.tsv.gz").exists():
         raise click.ClickException(f"{SENDING} is absent: use --source own")
+    if requests and keep is None:
+        raise click.UsageError("--requests needs --keep: without it the corpora are removed")
+    if rules_only and ablation:
+        raise click.UsageError("--ablation replays Penstock: leave out --rules-only")
     p = Params()
     params = replace(p, accounts=accounts or p.accounts, days=days or p.days, cases=cases or p.cases)
-    scores: dict[str, Score] = {}
+    silent = tuple(signal for signal, _, _ in SIGNALS) if ablation else ()
+    run = Run(params, source, policy, requests, rules_only, silent)
     with ExitStack() as stack:
         base = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="detection-")))
         for seed in seeds:
-            one(base / f"{source}-{seed}", params, seed, source, policy, rules_only, scores)
-    tables.show(console, list(scores.values()))
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    title = f"Leak against false pauses: {source}, seeds {', '.join(map(str, seeds))}"
-    (RESULTS / f"{name}.svg").write_text(plot.svg(title, [point(score) for score in scores.values()]))
-    results = {"source": source, "seeds": seeds, "scores": [score.as_json() for score in scores.values()]}
-    (RESULTS / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
-    console.print(f"written: {os.path.relpath(RESULTS / name)}.svg and .json")
+            run.corpus(base / f"{source}-{seed}", seed)
+    run.show()
+    run.write(name, seeds)
 
 
 if __name__ == "__main__":

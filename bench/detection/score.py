@@ -85,8 +85,8 @@ def seconds(stamp: str) -> float:
 # --- what Penstock did
 
 
-def penstock(folder: Path, summary: dict[str, Any]) -> tuple[Verdicts, Delays]:
-    """Verdicts and delays from replay's summary and ``decisions.jsonl``."""
+def penstock(folder: Path, summary: dict[str, Any], written: Path) -> tuple[Verdicts, Delays]:
+    """Verdicts and delays from replay's summary and the decisions that it has ``written``."""
     verdicts, delays = Verdicts("Penstock"), Delays()
     pauses: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for incident in summary["incidents"]:
@@ -97,7 +97,7 @@ def penstock(folder: Path, summary: dict[str, Any]) -> tuple[Verdicts, Delays]:
         for sender in incident.get("senders") or [incident["sender"]]:
             pauses[sender].append((at, until))
             verdicts.stopped[sender] = min(at - EPOCH, verdicts.stopped.get(sender, float("inf")))
-    decisions = _decisions(folder / "decisions.jsonl")
+    decisions = _decisions(written)
     for label in rows(folder / "labels.jsonl"):
         held, let_go = decisions.get(label["queue_id"], (0, None))
         later = let_go is not None and not _paused(pauses[label["account"]], label["at"], let_go)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor
 from typing import Final
 
 from bench.detection.score import Family, Score
@@ -31,16 +32,33 @@ SHORT: Final = {
 FAMILIES: Final = (*BARS, "hijacked professional", "adversarial", "lateral")
 
 
-def _attack(family: Family) -> str:
-    figures = family.as_json()
+MISSED: Final = "!"
+
+
+def missed(name: str, family: Family) -> int:
+    """How many of the bars of a family are missed: median, p95, share stopped."""
+    if name not in BARS or not family.leaks:
+        return 0
+    median, p95, stopped = BARS[name]
+    found = family.as_json()
+    return (found["median"] > median) + (found["p95"] > p95) + (found["stopped_percent"] < stopped)
+
+
+def _attack(name: str, family: Family) -> str:
+    """Nothing is rounded to the better side: what looks like a bar reached is one."""
     if not family.leaks:
         return "–"
-    return f"{figures['median']:.0f} / {figures['p95']:.0f} / {figures['stopped_percent']:.0f}"
+    found = family.as_json()
+    figures = f"{found['median']:g} / {found['p95']:g} / {floor(found['stopped_percent'])}"
+    return f"{figures} {MISSED}" if missed(name, family) > 1 else figures
 
 
 def attacks(scores: list[Score]) -> Table:
     """Families × rules."""
-    table = Table(title="Leak: median / p95 recipients / stopped %", title_justify="left")
+    table = Table(
+        title=f"Leak: median / p95 recipients / stopped % ({MISSED}: more than one bar missed)",
+        title_justify="left",
+    )
     table.add_column("")
     for family in FAMILIES:
         table.add_column(family, justify="right")
@@ -49,7 +67,7 @@ def attacks(scores: list[Score]) -> Table:
     table.add_row("attacks", *counts)
     table.add_row("bar", *bars, end_section=True)
     for score in scores:
-        table.add_row(score.name, *(_attack(score.families[f]) for f in FAMILIES))
+        table.add_row(score.name, *(_attack(f, score.families[f]) for f in FAMILIES))
     return table
 
 
@@ -91,6 +109,25 @@ def hard_cases(scores: list[Score]) -> Table:
     cases = sum(n for n, _ in scores[0].hard.values())
     table.add_row("all", str(cases), *(f"{score.hard_percent():.1f}" for score in scores))
     return table
+
+
+def ablation(whole: Score, without: list[Score]) -> Table:
+    """Signals × families: what Penstock does without each. "=": the same as with all."""
+    title = "Without one signal: leak median / p95 / stopped %, hard cases paused %, false pauses per 10,000"
+    table = Table(title=f"{title} (=: as with all)", title_justify="left")
+    for column in ("without", *FAMILIES, "hard %", "false", "with hard"):
+        table.add_column(column, justify="left" if column == "without" else "right")
+    before = _ablated(whole)
+    table.add_row("(all count)", *before, end_section=True)
+    for score in without:
+        now = _ablated(score)
+        table.add_row(score.name, *("=" if a == b else b for a, b in zip(before, now, strict=True)))
+    return table
+
+
+def _ablated(score: Score) -> list[str]:
+    figures = (score.hard_percent(), score.per_10k("real"), score.per_10k("all"))
+    return [*(_attack(f, score.families[f]) for f in FAMILIES), *(f"{n:.2f}" for n in figures)]
 
 
 def show(console: Console, scores: list[Score]) -> None:

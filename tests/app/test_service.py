@@ -301,7 +301,8 @@ def test_a_pause_ends_by_itself(folder: Path) -> None:
             found: str = (await command(folder, "show", sender=ALICE))["standing"]["state"]
             return found
 
-        async with serving(folder, TIGHT.format(100), clock), peer(folder) as client:
+        policy = TIGHT.format(100) + 'outcomes = ["unknown-user 25/h", "complaints 3/d"]\n'
+        async with serving(folder, policy, clock), peer(folder) as client:
             await client.ask(**named())
             terms = {"for": 7200, "then": "probation"}
             told = await command(folder, "standing", sender=ALICE, to="paused", reason="test", **terms)

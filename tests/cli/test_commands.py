@@ -24,6 +24,7 @@ messages = []
 bytes = []
 newcomer = []
 pause = []
+outcomes = ["unknown-user 25/h", "complaints 3/d"]
 
 [names]
 default_realm = "example.com"

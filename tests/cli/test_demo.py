@@ -1,4 +1,4 @@
-"""``penstock demo``: the plan from its seed, a whole day in four seconds, and the way out of it."""
+"""``penstock demo``: the plan from its seed, a whole day in ten seconds, and the way out of it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_honest_senders_stay_below_the_built_in_limits(seed: int) -> None:
     hours: dict[tuple[int, int], int] = {}
     for message in day.messages:
         half_hour = message.actor, int(message.at // 1800)
-        hours[half_hour] = hours.get(half_hour, 0) + message.recipients
+        hours[half_hour] = hours.get(half_hour, 0) + len(message.recipients)
     for (actor, slot), n in hours.items():
         person = day.actors[actor]
         if person.title == "person":
@@ -92,6 +92,7 @@ def test_the_policy_file_is_the_built_in_policy_with_a_directory() -> None:
     assert settings.policy.profiles == parse("").policy.profiles
     assert settings.warnings == ()
     assert settings.listen.http is None
+    assert set(settings.logs) == {"past", "mail"}
     assert len(settings.directory.logins) + len(settings.directory.networks) == len(day.actors)
 
 
@@ -112,13 +113,13 @@ def day_in(seconds: int, folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(180)
-def test_a_day_in_four_seconds(tmp_path: Path) -> None:
-    """At most 250 an hour and 750 a day get out; the refusal after the 500th pauses.
+def test_a_day_in_ten_seconds(tmp_path: Path) -> None:
+    """What comes back tells the hijacked ones: they are slowed, then paused, long before a limit is reached.
 
     A machine that is busy with other tests may be too slow for that pace: then the demonstration
     must say so, and gets more time.
     """
-    for seconds in (4, 12, 36):
+    for seconds in (10, 30, 60):
         summary = day_in(seconds, tmp_path)
         paused = {row["sender"]: row for row in summary["paused"]}
         if len(paused) == 3:
@@ -127,12 +128,12 @@ def test_a_day_in_four_seconds(tmp_path: Path) -> None:
     assert set(paused) == {actor.key for actor in cast.HIJACKED}
     for row in paused.values():
         assert row["recipients_before"] <= 750
-        assert row["recipients_limited"] >= 501
         assert row["recipients_refused"] > 0
-        assert row["why"] == "501 recipients were refused within an hour"
+        assert "addresses do not exist" in row["why"]
     assert paused[cast.FAST.key]["recipients_before"] <= 250
     assert paused[cast.FAST.key]["at"] < paused[cast.NOON.key]["at"]
-    assert {row["sender"] for row in summary["limited"]} >= set(paused)
+    slowed = {row["sender"]: row for row in summary["slowed"]}
+    assert all("evidence:slowed" in slowed[sender]["rules"] for sender in paused)
     assert summary["honest_paused"] == 0
     assert summary["honest_passed"] > 3_000
     assert summary["decisions"] > 5_000

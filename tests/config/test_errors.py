@@ -131,6 +131,10 @@ GOLDEN = {
     "detection.canaries = 2.5": "detection.canaries: 2.5: must be a whole number from 1 to 10000000",
     "detection.lasts = 5": 'detection.lasts: 5: a duration has a unit: write "5s" or, say, "2h" '
     "(s, m, h, d, w)",
+    'detection.silent = ["novelty", "campain"]': 'detection.silent[1]: "campain": no such signal; '
+    'did you mean "campaign"?',
+    'detection.traps = ["nobody"]': 'detection.traps: ["nobody"]: must be a list of mail addresses, as ',
+    "detection.silent = 5": "detection.silent: 5: must be a string, in quotes",
     "[profiles.personal]\nusual = 5": "profiles.personal.usual: 5: must be a table",
     "[profiles.personal]\nusual = {novl = 5}": "profiles.personal.usual.novl: unknown key; "
     'did you mean "novel"?',

@@ -36,10 +36,12 @@ def test_an_empty_file_protects() -> None:
     assert list(settings.policy.profiles) == ["personal", "professional", "newsletter", "script", "relay"]
     for profile in settings.policy.profiles.values():
         units = {limit.unit for limit in profile.limits}
-        assert units == {*FLOW, Unit.UNKNOWN_USER, Unit.COMPLAINTS}
+        assert {*FLOW, Unit.COMPLAINTS} <= units <= {*FLOW, Unit.UNKNOWN_USER, Unit.COMPLAINTS}
+        assert (Unit.UNKNOWN_USER in units) == (profile.name not in ("personal", "script"))
         assert all(limit.mode == "enforce" for limit in profile.limits)
         assert profile.parent_limits and profile.pauses and profile.newcomer
         assert profile.pauses[0].lasts is not None
+    assert settings.policy.detection.mode == "enforce", "evidence looks at what comes back of personal mail"
     assert set(settings.policy.defaults) == set(KINDS)
     assert settings.listen.policy == (Address("127.0.0.1", 10040),)
     assert settings.listen.milter == settings.listen.milter_smtp == ()
@@ -114,6 +116,7 @@ trusted = { days = 5, factor = 2 }
 slowed = 0.2
 probation = 0.5
 probation_for = "2d"
+vouched = 3
 over_limit = "mark X-Over-Limit: yes"
 paused = "reroute slow:[192.0.2.1]:25"
 locked = "discard"
@@ -163,6 +166,8 @@ missed = 0.02
 compromised = 2
 canaries = 6
 lasts = "12h"
+silent = ["campaign", "known-dead"]
+traps = ["trap@example.com", "Old.Trap@example.net"]
 [logs.mail]
 file = "/var/log/mail.log"
 counted = "all"
@@ -256,6 +261,7 @@ def test_everything_in_a_profile() -> None:
     )
     assert school.newcomer == (Step(0, 0.5), Step(2.5, 1)) and school.trusted == (Step(5, 2),)
     assert (school.slowed, school.probation, school.probation_for) == (0.2, 0.5, 2 * 86400)
+    assert school.vouched == 3
     assert str(school.over_limit) == "mark X-Over-Limit: yes"
     assert str(school.paused) == "reroute slow:[192.0.2.1]:25"
     assert school.locked == Action(Verb.DISCARD)
@@ -269,7 +275,9 @@ def test_everything_in_a_profile() -> None:
 
 def test_everything_about_detection() -> None:
     policy = parse(EVERYTHING).policy
-    assert policy.detection == Detection("enforce", 0.5, 0.02, 2, 6, 12 * 3600)
+    traps = frozenset({"trap@example.com", "old.trap@example.net"})
+    silent = ("campaign", "known-dead")
+    assert policy.detection == Detection("enforce", 0.5, 0.02, 2, 6, 12 * 3600, silent, traps)
     assert policy.profiles["school"].usual == Usual(12, 80, 3)
 
 

@@ -31,7 +31,11 @@ bytes = []
 outcomes = []
 pause = []
 newcomer = []
+[detection]
+mode = "off"
 """
+"""Nothing stops a sender: half of whose mail comes back would be under suspicion."""
+
 UNKNOWN = (
     "550 5.1.1 The email account that you tried to reach does not exist. Please try double-checking the "
     "recipient's email address for typos. NoSuchUser - gsmtp"

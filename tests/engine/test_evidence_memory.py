@@ -17,7 +17,7 @@ from penstock.core.flight import ASKS_END, Channel
 from penstock.core.policy import Verb
 from penstock.core.replies import ReplyClass, Rule
 from penstock.directory.static import Static
-from penstock.engine import Engine, detector, networks, providers
+from penstock.engine import Engine, case, detector, networks, providers
 from penstock.study.memory import Memory
 from support import T0, policy
 
@@ -132,12 +132,12 @@ def test_nobody_can_make_the_memory_grow(mode: str, monkeypatch: pytest.MonkeyPa
 
     Shadow is the harder case: nothing stops the sender.
     """
-    monkeypatch.setattr(networks, "MOST_NETWORKS", 200)
-    monkeypatch.setattr(providers, "MOST_DOMAINS", 200)
-    monkeypatch.setattr(detector, "MOST_UNDER_WAY", 200)
-    monkeypatch.setattr(detector, "MOST_MET", 200)
+    monkeypatch.setattr(networks, "MOST_NETWORKS", 100)
+    monkeypatch.setattr(providers, "MOST_DOMAINS", 100)
+    monkeypatch.setattr(case, "MOST_UNDER_WAY", 100)
+    monkeypatch.setattr(detector, "MOST_MET", 100)
     engine, channel = engine_of(mode), Channel("mx1")
-    attack(engine, channel, range(2000))
+    attack(engine, channel, range(1000))
     before = size_of(engine)
-    attack(engine, channel, range(2000, 6000))
-    assert size_of(engine) - before < 4000 * 8, "bytes, of 4,000 recipients, networks and envelopes"
+    attack(engine, channel, range(1000, 3000))
+    assert size_of(engine) - before < 2000 * 8, "bytes, of 2,000 recipients, networks and envelopes"

@@ -5,39 +5,53 @@ from __future__ import annotations
 import pytest
 
 from penstock.core.evidence import Usual
-from penstock.signals import SIGNALS
+from penstock.core.ledger import Counter
+from penstock.signals import SIGNALS, bounces, known_dead, persistence
 from penstock.signals.view import View
-from signals.views import QUIET_WEEK, view, weight
+from signals.views import QUIET_MONTH, abroad, long_ago, view, weight
 
 NEWSLETTER = Usual(novel=3000, recipients=5000, envelopes=20)
+SLOW_WEEK = [{**abroad(12), "proven": 11, "newly_dead": 1}] * 6
+"""A slow bot: a dozen strangers a day from elsewhere, one in twelve dead."""
 
 FIRES: dict[str, dict[str, View]] = {
     "bounces": {
-        "a bought list": view(novel=20, newly_dead=8, delivered=12),
+        "a bought list": view(novel=20, newly_dead=8, proven=12),
         "a list in which nobody exists": view(novel=6, newly_dead=6),
-        "a fifth of many": view(novel=400, newly_dead=80, delivered=320),
+        "a fifth of many": view(novel=400, newly_dead=80, proven=320),
+        "a slow list, all week": view(SLOW_WEEK, newly_dead=2, proven=10),
+        "after a day of mail to accomplices": view(earlier={"proven": 300}, newly_dead=6, proven=10),
     },
     "campaign": {
-        "three accounts from one new network": view(shared=3, networks=1),
-        "a network that an incident came from": view(tainted=True, networks=1),
+        "three accounts write to strangers from one network": view(
+            shared=3, shared_novel=20, foreign=7, foreign_novel=7
+        ),
+        "a network that an incident came from": view(tainted=True, shared=1, shared_novel=2, **abroad(2)),
     },
     "complaints": {
         "two about fifty mails": view(complaints=2, delivered=50),
         "ten about a newsletter": view(complaints=10, delivered=2000, usual=NEWSLETTER),
     },
-    "dormant": {"a year of silence, then strangers": view(novel=20, recipients=20)},
-    "envelope": {"three names at once": view(QUIET_WEEK, envelopes=3)},
-    "guessed": {"a guessed password": view(QUIET_WEEK, login_failures=200, networks=1)},
-    "known-dead": {"a list that somebody used before": view(dead=3)},
+    "dormant": {"a year of silence, then strangers from elsewhere": view(**abroad(20))},
+    "envelope": {"three names at once": view(QUIET_MONTH, envelopes=3)},
+    "guessed": {"a guessed password": view(QUIET_MONTH, login_failures=200, **abroad(3))},
+    "known-dead": {
+        "a list that somebody used before": view(novel=20, dead=3),
+        "one of the first three": view(novel=3, dead=1),
+    },
     "networks": {
-        "one new network": view(QUIET_WEEK, networks=1),
-        "a botnet": view(QUIET_WEEK, networks=12),
+        "strangers only": view(QUIET_MONTH, **abroad(6)),
+        "a few strangers a day": view([abroad(3)] * 4, **abroad(2)),
+        "a new account with a list": view(age=0, **abroad(15)),
     },
     "novelty": {
-        "a stranger's list": view(QUIET_WEEK, novel=60, recipients=60),
+        "a stranger's list": view(QUIET_MONTH, novel=60, recipients=60),
         "a new account with a list": view(novel=60, recipients=60, age=0),
-        "beyond a list's own habit": view([{"novel": 20}] * 5, novel=400, recipients=400),
+        "beyond a list's own habit": view(long_ago(*[{"novel": 20}] * 5), novel=400, recipients=400),
+        "all of it in an hour": view(long_ago(*[{"novel": 20}] * 5), novel=29, recipients=29),
+        "a web site that writes one by one": view(kind="uid", novel=4, recipients=4),
     },
+    "persistence": {"strangers all week": view(SLOW_WEEK, **abroad(10))},
     "refusals": {
         "half is refused as spam": view(content=10, delivered=10),
         "throttled everywhere": view(throttled=20, delivered=5),
@@ -45,48 +59,80 @@ FIRES: dict[str, dict[str, View]] = {
     },
     "spread": {"consumers": view(novel=30, freemail=28)},
     "strangers": {"nobody knows them": view(novel=30, strangers=30)},
-    "volume": {"a hundred times its day": view(QUIET_WEEK, recipients=2000)},
+    "volume": {"a hundred times its day": view(QUIET_MONTH, recipients=2000)},
 }
 
 QUIET: dict[str, dict[str, View]] = {
     "bounces": {
-        "nothing came back": view(novel=50, delivered=50),
-        "a clean list's dead": view(novel=1000, newly_dead=7, delivered=993),
-        "one slip of the pen": view(novel=8, newly_dead=1, delivered=30),
+        "nothing came back": view(novel=50, proven=50),
+        "a clean list's dead": view(novel=1000, newly_dead=7, proven=993),
+        "a slip of the pen among others": view(novel=30, newly_dead=1, proven=29),
+        "an address that bounces for ever": view(unknown_user=500, bounced=500),
+        "a provider that fails": view(unknown_user=40, bounced=40, proven=30),
     },
-    "campaign": {"one traveller": view(shared=1, networks=1), "nobody new": view()},
+    "campaign": {
+        "one traveller": view(shared=1, shared_novel=5, **abroad(5)),
+        "at home": view(shared=9, shared_novel=50, novel=5),
+        "a conference, where people write home": view(
+            shared=8, shared_novel=30, shared_known=60, **abroad(3)
+        ),
+        "known recipients from a carrier's network": view(
+            shared=5, shared_novel=9, shared_known=3, **abroad(0, 6)
+        ),
+        "customers behind a network of ill repute": view(
+            tainted=True, shared=4, shared_novel=5, shared_known=5, **abroad(1)
+        ),
+    },
     "complaints": {
         "nobody complains": view(delivered=50),
         "one in ten thousand of a newsletter": view(complaints=2, delivered=20_000),
     },
     "dormant": {
-        "back from leave, three letters": view(novel=3, recipients=9),
-        "it mailed yesterday": view([{"recipients": 1}], novel=20),
-        "it never mailed before": view(novel=20, age=1),
+        "back from leave, three letters": view(**abroad(3, 6)),
+        "back from leave, to everybody, from where it was": view(novel=60, recipients=60),
+        "it mailed yesterday": view([{"recipients": 1}], **abroad(20)),
+        "it never mailed before": view(age=1, **abroad(20)),
     },
     "envelope": {
         "a new account's first name": view(envelopes=2, age=0),
-        "software with many names": view([{"envelopes": 5, "recipients": 9}] * 5, envelopes=5),
-        "a local user": view(QUIET_WEEK, kind="uid", envelopes=9),
+        "software with many names": view(long_ago(*[{"envelopes": 5, "recipients": 9}] * 5), envelopes=5),
+        "a local user": view(QUIET_MONTH, kind="uid", envelopes=9),
     },
     "guessed": {
-        "everybody is tried": view(QUIET_WEEK, login_failures=5000),
-        "a typing error abroad": view(QUIET_WEEK, login_failures=3, networks=1),
+        "everybody is tried": view(QUIET_MONTH, login_failures=5000),
+        "a typing error abroad": view(QUIET_MONTH, login_failures=3, **abroad(3)),
+        "tried while the owner travels": view(QUIET_MONTH, login_failures=500, **abroad(0, 5)),
     },
-    "known-dead": {"none of them": view(novel=30)},
+    "known-dead": {
+        "none of them": view(novel=30),
+        "one of a long list": view(novel=200, dead=1),
+        "two of a newsletter": view(novel=500, dead=2, usual=NEWSLETTER),
+    },
     "networks": {
-        "at home": view(QUIET_WEEK),
-        "who travels often": view([{"networks": 2, "recipients": 5}] * 5, networks=2),
-        "a new account": view(networks=1, age=0),
-        "no login": view(QUIET_WEEK, kind="ip", networks=5),
+        "at home": view(QUIET_MONTH, novel=3),
+        "a traveller who writes to whom he knows": view(QUIET_MONTH, **abroad(2, 8)),
+        "known recipients only": view(QUIET_MONTH, **abroad(0, 5)),
+        "a website": view(QUIET_MONTH, kind="ip", **abroad(50)),
+        "a burst from home": view(QUIET_MONTH, novel=40, recipients=40),
+        "of whom nothing is known yet": view(age=0, seen=0.0, **abroad(9)),
     },
     "novelty": {
-        "a person's day": view(QUIET_WEEK, novel=3, recipients=12),
+        "a person's day": view(QUIET_MONTH, novel=3, recipients=12),
         "a newsletter that grows": view(novel=500, recipients=4000, usual=NEWSLETTER),
-        "who always meets many": view([{"novel": 50}] * 5, novel=60, recipients=60),
+        "who always meets many": view(long_ago(*[{"novel": 50}] * 5), earlier={"novel": 50}, novel=10),
+        "on the first day of an installation": view(seen=0.0, novel=40, recipients=40),
+    },
+    "persistence": {
+        "a journey": view([abroad(4)] * 3, **abroad(4)),
+        "a business that has moved": view([{**abroad(20, 8), "proven": 19, "newly_dead": 1}] * 6),
+        "a newsletter from a new host": view([{**abroad(50), "proven": 50}] * 3, **abroad(200)),
+        "a clean list": view([{**abroad(12), "proven": 12}] * 6),
+        "a local user": view(SLOW_WEEK, kind="uid"),
+        "at home": view([{"novel": 12, "recipients": 12, "newly_dead": 1, "proven": 11}] * 6),
     },
     "refusals": {
         "nothing refused": view(delivered=50),
+        "one reply that calls it spam": view(content=1, delivered=20),
         "everybody here is refused": view(reputation=20, delivered=20, refused_elsewhere=0.4),
     },
     "spread": {
@@ -98,8 +144,11 @@ QUIET: dict[str, dict[str, View]] = {
         "a person's day": view(novel=3, strangers=3),
     },
     "volume": {
-        "a person's day": view(QUIET_WEEK, recipients=20),
-        "a busy day, twice a month": view([{"recipients": 900}, {}, {}, {"recipients": 800}], recipients=900),
+        "a person's day": view(QUIET_MONTH, recipients=20),
+        "a busy day, twice a month": view(
+            long_ago({"recipients": 900}, {}, {}, {"recipients": 800}), recipients=900
+        ),
+        "of whom nothing is known yet": view(seen=0.0, recipients=500),
     },
 }
 
@@ -126,17 +175,124 @@ def test_each_signal_has_a_case_of_both() -> None:
     assert set(FIRES) == set(QUIET) == {name for name, _, _ in SIGNALS}
 
 
+# --- outcomes -------------------------------------------------------------------------------------
+
+
 def test_good_outcomes_speak_for_a_sender() -> None:
-    assert weight("bounces", view(novel=300, delivered=300)) < -0.1
-    assert weight("bounces", view(novel=20, newly_dead=2, delivered=100)) < weight(
-        "bounces", view(novel=20, newly_dead=2, delivered=10)
+    assert weight("bounces", view(novel=300, proven=300)) < -1
+    assert weight("bounces", view(novel=20, newly_dead=2, proven=100)) < weight(
+        "bounces", view(novel=20, newly_dead=2, proven=10)
     )
+
+
+def test_what_reaches_known_recipients_is_no_good_outcome() -> None:
+    """An accomplice's mailbox is new once."""
+    assert weight("bounces", view(newly_dead=3, proven=5, delivered=5000)) == weight(
+        "bounces", view(newly_dead=3, proven=5)
+    )
+
+
+@pytest.mark.parametrize("proven", [0, 1, 5])
+def test_anybody_has_one_dead_address(proven: int) -> None:
+    assert 0 <= weight("bounces", view(newly_dead=1, proven=proven)) <= bounces.ONE
+    burst = view(novel=30, newly_dead=1, proven=proven)
+    assert burst.is_burst and weight("bounces", burst) <= bounces.ONE_OF_BURST
+    assert weight("bounces", view(newly_dead=2)) > bounces.ONE
+
+
+def test_credit_of_the_morning_does_not_pay_for_the_afternoon() -> None:
+    """What the hour says clearly counts in place of the day; what it says vaguely does not."""
+    alone = weight("bounces", view(newly_dead=6, proven=10))
+    assert alone > bounces.CLEAR
+    assert weight("bounces", view(earlier={"proven": 1000}, newly_dead=6, proven=10)) == alone
+    vague = view(newly_dead=2, proven=20)
+    assert 0 < weight("bounces", vague) < bounces.CLEAR
+    assert weight("bounces", view(earlier={"proven": 1000}, newly_dead=2, proven=20)) < 0
+
+
+def test_a_flood_s_list_is_told_from_an_old_address_book_sooner_than_a_slow_one() -> None:
+    """Who floods does not clean his list: 10 to 50 %, against 3 to 20 %."""
+    slow, fast = view(newly_dead=4, proven=12), view(novel=20, newly_dead=4, proven=12)
+    assert weight("bounces", fast) > weight("bounces", slow) > 0
+
+
+def test_a_web_site_has_no_old_address_book() -> None:
+    """So the same dead addresses say more of it."""
+    told = {"newly_dead": 6, "proven": 60}
+    assert weight("bounces", view(kind="script", **told)) > weight("bounces", view(**told))
+
+
+def test_many_known_dead_say_more_and_others_take_it_back() -> None:
+    few, many = view(novel=20, dead=1), view(novel=20, dead=4)
+    assert weight("known-dead", few) < weight("known-dead", many) <= known_dead.MOST
+    assert weight("known-dead", view(novel=60, dead=2)) < weight("known-dead", view(novel=10, dead=2))
+
+
+# --- networks -------------------------------------------------------------------------------------
 
 
 def test_mail_to_known_recipients_speaks_for_a_sender() -> None:
     assert weight("novelty", view(novel=20, recipients=60)) < weight("novelty", view(novel=20, recipients=20))
+    assert weight("networks", view(**abroad(5, 2))) < weight("networks", view(**abroad(5)))
 
 
-def test_one_new_network_weighs_less_than_several() -> None:
-    one, many = view(QUIET_WEEK, networks=1), view(QUIET_WEEK, networks=4)
-    assert weight("networks", one) < weight("networks", many)
+def test_it_takes_at_most_a_third_of_novelty_away() -> None:
+    """Or a thief would write to the owner's friends a thousand times first."""
+    alone = weight("novelty", view(novel=20, recipients=20))
+    assert weight("novelty", view(novel=20, recipients=20_000)) == pytest.approx(alone * 2 / 3)
+
+
+def test_who_often_travels_and_who_writes_to_strangers_anyway_weighs_less() -> None:
+    homely = weight("networks", view(QUIET_MONTH, **abroad(6)))
+    travels = long_ago(*[{"networks": 2, "recipients": 5}] * 5)
+    assert weight("networks", view(travels, **abroad(6))) == pytest.approx(homely / 3)
+    sells = long_ago(*[{"novel": 8, "recipients": 10}] * 10)
+    assert weight("networks", view(sells, **abroad(6))) < homely
+
+
+def test_what_goes_to_strangers_from_home_on_the_same_day_takes_weight_away() -> None:
+    away = weight("networks", view(**abroad(5)))
+    assert weight("networks", view(**abroad(5) | {"novel": 50})) == pytest.approx(away / 10)
+
+
+def test_a_burst_from_home_speaks_for_the_owner_as_far_as_the_sender_is_known() -> None:
+    burst = {"novel": 40, "recipients": 40}
+    settled = weight("networks", view(QUIET_MONTH, **burst))
+    assert settled < -1
+    assert settled < weight("networks", view(QUIET_MONTH, seen=0.5, **burst)) < 0
+    assert settled < weight("networks", view([{"recipients": 3}] * 2, **burst)) < 0
+    assert weight("networks", view(**burst)) == 0
+
+
+def test_a_stranger_who_is_hardly_known_may_be_one_who_writes_seldom() -> None:
+    for signal, seen in (
+        ("novelty", {"novel": 60}),
+        ("volume", {"recipients": 2000}),
+        ("networks", abroad(6)),
+    ):
+        known = weight(signal, view(**seen))
+        assert weight(signal, view(seen=0.25, **seen)) == pytest.approx(known / 4)
+
+
+def test_a_campaign_is_judged_by_all_that_comes_from_its_network() -> None:
+    two, five = (view(shared=n, shared_novel=20, **abroad(2)) for n in (2, 5))
+    assert weight("campaign", two) < weight("campaign", five)
+    mixed = view(shared=5, shared_novel=20, shared_known=4, **abroad(2))
+    assert 0 < weight("campaign", mixed) < weight("campaign", five)
+
+
+def test_persistence_grows_with_each_further_stranger() -> None:
+    grown = [weight("persistence", view(SLOW_WEEK[:days], **abroad(5))) for days in range(1, 7)]
+    assert grown == sorted(grown) and grown[0] == 0 < grown[-1] <= persistence.MOST
+
+
+def test_a_burst_is_seen_at_each_of_its_paces() -> None:
+    assert view(novel=15).is_burst and not view(novel=14).is_burst
+    assert view(earlier={"novel": 150}).is_burst and not view(earlier={"novel": 149}).is_burst
+    seen = view()
+    seen.hour[Counter.NOVEL] = 60
+    assert seen.is_burst
+
+
+def test_one_refusal_about_us_is_nothing_much() -> None:
+    assert 0 < weight("refusals", view(content=1)) <= 0.4 < weight("refusals", view(content=2))

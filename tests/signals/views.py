@@ -5,28 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from penstock.core.evidence import ORDINARY, Usual
-from penstock.core.habit import habit_of
+from penstock.core.habit import DELAY, habit_of
 from penstock.core.ledger import Counter, Ledger
 from penstock.signals import SIGNALS
 from penstock.signals.view import WINDOWS, View
 
 T0 = 1_700_000_000
+HOUR = 3600
 DAY = 86400
 
 Counts = dict[str, int]
 """Counters by name, in small letters."""
 
-QUIET_WEEK: Sequence[Counts] = [{"recipients": 3}] * 7
+QUIET_MONTH: Sequence[Counts] = [{"recipients": 3}] * 28
 
 
-def ledger_of(today: Counts, days: Sequence[Counts]) -> Ledger:
-    """Counts of the last minutes, and of so many days before, yesterday first, each at its middle."""
+def long_ago(*days: Counts) -> Sequence[Counts]:
+    """A past that counts for a habit: the last week is too young."""
+    return [{}] * DELAY + list(days)
+
+
+def ledger_of(today: Counts, earlier: Counts, days: Sequence[Counts]) -> Ledger:
+    """Counts of the last minutes, of the hours before, and of so many days before, yesterday first, each at
+    its middle."""
     ledger = Ledger()
     for ago in range(len(days), 0, -1):
         for name, n in days[ago - 1].items():
             ledger.add(Counter[name.upper()], T0 - ago * DAY - DAY // 2, n)
-    for name, n in today.items():
-        ledger.add(Counter[name.upper()], T0 - 60, n)
+    for counts, before in ((earlier, 6 * HOUR), (today, 60)):
+        for name, n in counts.items():
+            ledger.add(Counter[name.upper()], T0 - before, n)
     return ledger
 
 
@@ -35,16 +43,46 @@ def view(
     kind: str = "login",
     age: float = 400.0,
     usual: Usual = ORDINARY,
+    earlier: Counts | None = None,
+    seen: float = 1.0,
     shared: int = 0,
+    shared_known: int = 0,
+    shared_novel: int = 0,
     tainted: bool = False,
     refused_elsewhere: float = 0.0,
     **today: int,
 ) -> View:
-    """A sender first seen ``age`` days ago. ``days``: its past, yesterday first."""
-    ledger = ledger_of(today, days)
-    _, day, week = ledger.sums(T0, WINDOWS)
+    """A sender first seen ``age`` days ago. ``days``: its past, yesterday first; ``earlier``: some hours ago;
+    ``today``: in the last minutes."""
+    ledger = ledger_of(today, earlier or {}, days)
     habit = habit_of(ledger, int(T0 - age * DAY), T0)
-    return View(T0, kind, usual, habit, day, week, shared, tainted, refused_elsewhere)
+    now, hour, day, week = ledger.sums(T0, WINDOWS)
+    return View(
+        T0,
+        kind,
+        usual,
+        habit,
+        now,
+        hour,
+        day,
+        week,
+        seen=seen,
+        shared=shared,
+        shared_known=shared_known,
+        shared_novel=shared_novel,
+        tainted=tainted,
+        refused_elsewhere=refused_elsewhere,
+    )
+
+
+def abroad(novel: int, known: int = 0) -> Counts:
+    """So many recipients from a foreign network, new to the sender and known to it."""
+    return {
+        "recipients": novel + known,
+        "novel": novel,
+        "foreign": novel + known,
+        "foreign_novel": novel,
+    }
 
 
 def weight(signal: str, seen: View) -> float:

@@ -36,6 +36,13 @@ def _risk(most: float) -> Kind[float]:
     return between(1e-7, most, f"a number above 0.0000001, up to {most:g}")
 
 
+def _mailboxes(value: object, spot: Spot) -> frozenset[str]:
+    found = [value] if isinstance(value, str) else value
+    if not isinstance(found, list) or not all(isinstance(one, str) and "@" in one for one in found):
+        raise BadValue(f"{shown(value)}: must be a list of mail addresses, as USER@DOMAIN")
+    return frozenset(one.strip().lower() for one in found)
+
+
 WHOLE = Kind("a whole number from 1", _whole, 1)
 DETECTION_MODE = Key(
     "mode",
@@ -60,15 +67,22 @@ CANARIES = Key(
     "known what became of these.",
 )
 LASTS = Key("lasts", DURATION_OR_OFF, "How long a pause lasts; `off`: until somebody resumes.")
+SIGNAL_NAMES: Kind[tuple[str, ...]] = Kind('list of names of signals, such as `"campaign"`', _signals, ())
 SILENT = Key(
     "silent",
-    Kind('list of names of signals, such as `"campaign"`', _signals, ()),
+    SIGNAL_NAMES,
     "Signals that do not count, for trying what each is worth.",
+)
+MAILBOXES: Kind[frozenset[str]] = Kind("list of mail addresses", _mailboxes, frozenset())
+TRAPS = Key(
+    "traps",
+    MAILBOXES,
+    "Addresses of yours that nobody has a reason to write to: whoever writes to one has a bought list.",
 )
 DETECTION = Section(
     "detection",
     "Recognising a sender in a stranger's hands: by the evidence, it is slowed, then paused.",
-    (DETECTION_MODE, FALSE_PAUSES, MISSED, COMPROMISED, CANARIES, LASTS, SILENT),
+    (DETECTION_MODE, FALSE_PAUSES, MISSED, COMPROMISED, CANARIES, LASTS, SILENT, TRAPS),
 )
 
 NOVEL = Key("novel", WHOLE, "Recipients a day to whom the sender has never got mail through.")
@@ -106,4 +120,5 @@ def detection_of(value: object, spot: Spot, file_mode: str) -> Detection:
         canaries=table.get(CANARIES),
         lasts=table.get(LASTS) or None,
         silent=table.get(SILENT),
+        traps=table.get(TRAPS),
     )

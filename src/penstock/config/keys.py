@@ -16,8 +16,8 @@ from penstock.config.scalars import (
     DATABASE,
     DURATION,
     DURATION_OR_OFF,
-    FOLDER,
     FACTOR,
+    FOLDER,
     FRACTION,
     LANGUAGE,
     MODE,
@@ -160,9 +160,9 @@ PROBATION_FOR = Key("probation_for", DURATION, "How long the probation after a p
 VOUCHED = Key(
     "vouched",
     FACTOR,
-    "How far beyond its limits a sender may go while evidence speaks for it: what it sent today arrived. Needs "
-    "`[detection]` in mode `enforce` and logs that are followed; 1: never. Of those who mostly write to whom "
-    "they know, twenty times as far.",
+    "How far beyond its limits a sender may go while evidence speaks for it: what it sent today arrived. "
+    "Needs `[detection]` in mode `enforce` and logs that are followed; 1: never. Of those who mostly "
+    "write to whom they know, twenty times as far.",
 )
 OVER_LIMIT = Key("over_limit", ACTION, "What happens to a recipient beyond a limit.")
 PAUSED = Key("paused", ACTION, "What happens to a paused sender's mail.")

@@ -101,12 +101,13 @@ class ReportSettings:
 
 @dataclass(frozen=True)
 class QueueSettings:
-    """The MTA's queue: ``mta`` is off, postfix or exim. ``helper``: its socket; ``helper_command`` comes before it.
+    """The MTA's queue: ``mta`` is off, postfix or exim. ``helper``: its socket; ``helper_command`` comes
+    before it.
     ``held_bytes`` and ``held_messages`` are what one sender may have on hold.
     """
 
     mta: str = "off"
-    config_dirs: tuple[str, ...] = ()
+    config_dirs: tuple[str, ...] = ("/etc/postfix",)
     helper: Path = Path("/run/penstock-queue.sock")
     helper_command: tuple[str, ...] = ()
     release_per_minute: int = 60

@@ -57,7 +57,7 @@ class Detection:
     share of compromises that may slip; ``compromised``: sender-days with a compromise in 10,000.
 
     ``canaries``: novel recipients that a slowed sender may have under way at once; ``mode`` as of a limit;
-    ``silent``: names of signals that do not count.
+    ``silent``: names of signals that do not count; ``traps``: addresses (small letters) of nobody.
     """
 
     mode: str = "off"
@@ -67,6 +67,7 @@ class Detection:
     canaries: int = 3
     lasts: int | None = None
     silent: tuple[str, ...] = ()
+    traps: frozenset[str] = frozenset()
 
     @property
     def prior(self) -> float:

@@ -53,8 +53,9 @@ async def _serve(service: Service, clock: Clock) -> None:
 
 
 async def _read_past(service: Service) -> None:
+    """Until the log of the days before has been read to its end."""
     past = next(watched for watched in service.logs if watched.name == "past")
-    while not past.feed.newest or past.follower.source.bytes_behind:
+    while not past.feed.newest or past.follower.source.bytes_behind:  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(LOOK)
 
 

@@ -49,10 +49,10 @@ class Flood:
 
 
 FLOODS = (
-    Flood(cast.FAST, 2 * HOUR + 2400, 3.75 * HOUR, 5000, (1, 50)),
+    Flood(cast.FAST, 2 * HOUR + 2400, 4 * HOUR, 3000, (1, 50)),
     Flood(cast.SLOW, 8 * HOUR + 1200, 15 * HOUR, 560, (10, 27)),
-    Flood(cast.NOON, 12 * HOUR, 13.5 * HOUR, 2400, (10, 27)),
-    Flood(cast.FAST, 16 * HOUR, 16.25 * HOUR, 5000, (1, 50)),
+    Flood(cast.NOON, 12 * HOUR, 13.5 * HOUR, 2000, (10, 27)),
+    Flood(cast.FAST, 16 * HOUR, 16.5 * HOUR, 3000, (1, 50)),
 )
 """The first one comes back in the afternoon: the pause lasts until somebody has looked into it."""
 

@@ -53,7 +53,9 @@ class Plain:
     def __init__(self, console: Console, seconds: float) -> None:
         self._console = console
         self._told: set[str] = set()
-        self._say(f"A hosting platform's day in {seconds:g} s, through Penstock's real policy socket.")
+        self._say(
+            f"A hosting platform's day in {seconds:g} s, through Penstock's policy socket and a mail log."
+        )
 
     def _say(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)
@@ -142,12 +144,14 @@ def _stopped(figures: Figures) -> Table:
 
 
 def _why(row: Figures) -> str:
+    """The heaviest reasons: a terminal of 24 lines must do."""
+    why = "; ".join(row["why"].split("; ")[:2])
     again = f"; paused {row['pauses']} times" if row.get("pauses", 1) > 1 else ""
-    return f"{row['why']}{again}"
+    return f"{why}{again}"
 
 
 def _large(figures: Figures) -> str:
-    """Those whom a crude limit would hurt, in a sentence: a terminal of 24 lines must do."""
+    """Those whom a crude limit would hurt, in a sentence."""
     each = (
         f"{row['who']} {row['passed']:,}" + (f" ({row['refused']:,} refused)" if row["refused"] else "")
         for row in figures["large"]
@@ -173,7 +177,7 @@ def _traffic(figures: Figures) -> str:
 
 def _speed(figures: Figures) -> str:
     each = figures["cpu_us_per_decision"]
-    cost = f", {each:.0f} µs of processor time each" if each else ""
+    cost = f", {each:.0f} µs of CPU each, log included" if each else ""
     return f"{figures['decisions']:,} decisions, {figures['decisions_per_second']:,} a second asked{cost}"
 
 

@@ -121,6 +121,8 @@ class Familiar:
             known.digest("d", sender.key, address)
         ):
             count(sender, int(Counter.DEAD), second, 1)
+        if address in self._roster.policy.detection.traps:
+            count(sender, int(Counter.TRAPS), second, 1)
         if address.rpartition("@")[2] in FREEMAIL:
             count(sender, int(Counter.FREEMAIL), second, 1)
 

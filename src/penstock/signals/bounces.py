@@ -3,7 +3,7 @@
 Theory: Wald's test on the outcomes of new recipients, with mixtures on both sides: honest lists have 0.3 to
 3 % dead addresses, stale ones 5 %, seldom more; bought ones that are flooded 10 to 50 %, those that are sent
 slowly 3 to 20 %. First deliveries speak for the sender, later ones do not: an accomplice's mailbox is new
-once. What an hour or the week says clearly counts in place of the day, so nobody can buy credit in advance. One
+once. What an hour or the week says clearly counts in place of the day: nobody can buy credit in advance. One
 dead address that bounces for ever is counted once; what a provider says in hours in which its users vanish
 is not counted (engine/providers).
 Cost: none. Victims: the change-of-address notice to an old address book (5 % dead).

@@ -1,7 +1,7 @@
 """An account that was silent for weeks writes to new people from a network that is not its own.
 
-Theory: natural reactivations reach 3 to 8 recipients on the first day (p95), 73 at most, mostly from where the
-owner always was; forgotten accounts are what stolen lists of passwords hold.
+Theory: natural reactivations reach 3 to 8 recipients on the first day (p95), 73 at most, mostly from where
+the owner always was; forgotten accounts are what stolen lists of passwords hold.
 Cost: none. Victims: who comes back from a long leave, from elsewhere, with a letter to everybody.
 """
 

@@ -31,4 +31,6 @@ def weigh(view: View) -> tuple[float, str] | None:
     weight = found * math.log(STOLEN / expected) + delivered * math.log((1 - STOLEN) / (1 - expected))
     if weight <= 0:
         return None
-    return min(weight, MOST if found > 1 else ONE), f"{found} recipients were refused for content, reputation or rate"
+    return min(
+        weight, MOST if found > 1 else ONE
+    ), f"{found} recipients were refused for content, reputation or rate"

@@ -17,7 +17,8 @@ BURST_DAY: Final = 150
 
 @dataclass(slots=True)
 class View:
-    """``now`` (five minutes), ``hour``, ``day``, ``week``: sums by counter. ``seen``: how well the sender is known, from 0 to 1.
+    """``now`` (five minutes), ``hour``, ``day``, ``week``: sums by counter. ``seen``: how well the sender
+    is known, from 0 to 1.
     ``shared``: accounts to which the sender's newest client network is foreign today, ``shared_known`` and
     ``shared_novel``: their recipients, known and new to them. ``tainted``: the network was seen in an
     incident. ``refused_elsewhere``: the share of all other senders' recipients that was refused for

@@ -119,7 +119,12 @@ class Node:
         self.tally = Tally(self.log)
         self.source = FileSource(SOURCE, path, begin_at_start, linger)
         self.now = float(T0)
-        self.follower = Follower(self.source, self.tally, self.log, state, save_every, lambda: self.now)
+        self.follower = Follower(
+            self.source, self.tally, self.log, state, save_every, self._clock, self._clock
+        )
+
+    def _clock(self) -> float:
+        return self.now
 
     async def turn(self, times: int = 1) -> None:
         for _ in range(times):
