@@ -230,6 +230,7 @@ class Smtpd:
         self.host = host
         self.channel = Channel(host)
         self.address = "192.0.2.7"
+        self.envelope = "from@example.com"
         self.queue_id = ""
         self.size = 0
         self.mail()
@@ -250,7 +251,7 @@ class Smtpd:
                 self.host,
                 stage,
                 self.address,
-                "from@example.com",
+                self.envelope,
                 recipient,
                 count,
                 self.queue_id,

@@ -67,7 +67,9 @@ class Run:
     def show(self) -> None:
         """Tables and plot on the terminal."""
         tables.show(console, list(self.scores.values()))
-        console.print(plot.text([point(score) for score in self.scores.values()]), markup=False)
+        console.print(
+            plot.text([point(score) for score in self.scores.values()]), markup=False, soft_wrap=True
+        )
         if self.without:
             console.print(tables.ablation(self.scores["Penstock"], list(self.without.values())))
 

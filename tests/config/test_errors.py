@@ -133,7 +133,8 @@ GOLDEN = {
     "(s, m, h, d, w)",
     'detection.silent = ["novelty", "campain"]': 'detection.silent[1]: "campain": no such signal; '
     'did you mean "campaign"?',
-    'detection.traps = ["nobody"]': 'detection.traps: ["nobody"]: must be a list of mail addresses, as ',
+    'detection.traps = ["nobody"]': 'detection.traps: ["nobody"]: '
+    "must be a list of mail addresses, as USER@DOMAIN",
     "detection.silent = 5": "detection.silent: 5: must be a string, in quotes",
     "[profiles.personal]\nusual = 5": "profiles.personal.usual: 5: must be a table",
     "[profiles.personal]\nusual = {novl = 5}": "profiles.personal.usual.novl: unknown key; "

@@ -348,8 +348,8 @@ def _asks(penstock: Penstock) -> bool:
 
 
 def test_many_strangers_stay_small(penstock: Penstock) -> None:
-    """100,000 addresses without login: about 1 KiB each at most."""
-    strangers, batch = 100_000, 200
+    """200,000 addresses without login: about 1 KiB each at most."""
+    strangers, batch = 200_000, 200
     template = request(sasl_username="", sasl_method="", client_address="@", instance="@.66f0c0de.1.0")
     with penstock.client() as client:
         client.ask()

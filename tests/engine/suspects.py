@@ -91,10 +91,15 @@ def strangers(n: int, start: int = 0, domain: str = "example.net") -> list[str]:
 
 
 def flood(person: Person, n: int = 500, dead_of_ten: int = 4, address: str = AWAY, start: int = 0) -> int:
+    """A stranger's list of so many; how many passed."""
+    return flood_of(person, strangers(n, start), address, dead_of_ten)
+
+
+def flood_of(person: Person, recipients: list[str], address: str = AWAY, dead_of_ten: int = 4) -> int:
     """A stranger's list; each that passes has its outcome after ten more attempts. How many passed."""
     waiting: list[str] = []
     passed = 0
-    for i, recipient in enumerate(strangers(n, start)):
+    for i, recipient in enumerate(recipients):
         found = person.write([recipient], address)
         waiting += found
         passed += len(found)

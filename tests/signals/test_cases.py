@@ -59,6 +59,10 @@ FIRES: dict[str, dict[str, View]] = {
     },
     "spread": {"consumers": view(novel=30, freemail=28)},
     "strangers": {"nobody knows them": view(novel=30, strangers=30)},
+    "traps": {
+        "a list from the web": view(novel=40, traps=2),
+        "one slip": view([{"traps": 1}]),
+    },
     "volume": {"a hundred times its day": view(QUIET_MONTH, recipients=2000)},
 }
 
@@ -142,6 +146,10 @@ QUIET: dict[str, dict[str, View]] = {
     "strangers": {
         "half are known here": view(novel=30, strangers=15),
         "a person's day": view(novel=3, strangers=3),
+    },
+    "traps": {
+        "none of them": view(novel=40, recipients=60),
+        "long ago": view([{}] * 9 + [{"traps": 3}]),
     },
     "volume": {
         "a person's day": view(QUIET_MONTH, recipients=20),

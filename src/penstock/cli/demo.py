@@ -17,8 +17,8 @@ INTERRUPTED = 130
 def demo(seconds: float, seed: int, as_json: bool) -> None:
     """Watch Penstock at work: 200 senders, three of them hijacked, a whole day in half a minute.
 
-    The real service runs on its built-in policy in a temporary folder and is asked through its
-    policy socket, as Postfix would. Nothing is installed and nothing stays.
+    The real service runs on its built-in policy in a temporary folder, is asked through its policy
+    socket, as Postfix would, and follows the mail log. Nothing is installed and nothing stays.
     """
     from penstock.demo.run import DemoError, run
     from penstock.demo.screen import screen

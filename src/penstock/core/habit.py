@@ -61,7 +61,7 @@ def habit_of(ledger: Ledger, first_seen: int, at: int) -> Habit:
         novel=_second(novel),
         networks=_second(networks[begin:]),
         envelopes=_second(envelopes[begin:]),
-        novel_share=(sum(novel) + 1.5) / (sum(recipients) + 5),
+        novel_share=min(1.0, (sum(novel) + 1.5) / (sum(recipients) + 5)),
         active=sum(1 for n in mailed[1:] if n),
         age=age,
         quiet=next((i for i, n in enumerate(mailed[1:]) if n), DAYS - 1) + 1,

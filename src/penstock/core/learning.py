@@ -1,8 +1,8 @@
 """What a verdict teaches: a lesson, narrow and wide. Pure: time is an argument.
 
 Narrow. After "legitimate" a sender has an allowance: *a day like that one is the owner's*. While a day is
-like it, the signals that spoke then, those of their groups, and all about what flows (it may have been
-stopped before they spoke) say nothing against the sender. A day is like it as long as
+like it, the signals that spoke then, those of their groups, and all about what flows and where from (it may
+have been stopped before they spoke) say nothing against the sender. A day is like it as long as
 
     what flows        is up to twice what was seen (or LEAST_FLOW: what was stopped early shows little),
     foreign networks  carried up to twice as many new recipients (or a few),

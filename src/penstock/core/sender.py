@@ -23,10 +23,11 @@ UNNOTICED = 3
 @dataclass(slots=True)
 class Watch:
     """What the signals remember of one sender between two looks. ``network``: the newest that is new to
-    it."""
+    it; ``suspected_at``: when a case was last open."""
 
     habit: Habit
     network: str = ""
+    suspected_at: float = float("-inf")
 
 
 class Sender:

@@ -19,7 +19,7 @@ from penstock.demo.clock import DAY, Clock
 from penstock.logs import set_up
 
 INSTALLED = 60 * DAY
-"""Seconds ago: a service that has just been installed judges nobody by whom he does not know."""
+"""Seconds ago: a service that has just been installed does not know yet who writes to whom."""
 
 LOOK = 0.01
 """Real seconds between two looks whether the past is read."""

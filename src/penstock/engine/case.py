@@ -31,10 +31,11 @@ MOST_UNDER_WAY: Final = 200
 @dataclass(slots=True)
 class Case:
     """A sender under suspicion. ``slowed``: only canaries pass; ``under_way``: canaries → when they passed.
-    ``good``: how many more than ``canaries`` may be under way; ``met``: who got mail meanwhile (digests),
-    known once the case is closed; ``leak``: novel recipients let through since it was opened; ``campaign``:
-    shared by the senders of one campaign. Times are seconds since the epoch; ``seen_at``: when it was last
-    found suspicious."""
+    ``good``: how many more than ``canaries`` may be under way; ``met``: who got mail meanwhile (digest of the
+    pair → of the recipient with anybody here), known once the suspicion is over; ``leak``: novel recipients
+    let through since it was opened; ``at_home``: it comes from its own networks; ``trial``: the message that
+    goes as a whole; ``campaign``: shared by the senders of one campaign. Times are seconds since the epoch;
+    ``seen_at``: when it was last found suspicious."""
 
     sender: str
     opened_at: float
@@ -50,7 +51,7 @@ class Case:
     trial: str = ""
     good: int = 0
     under_way: dict[str, float] = field(default_factory=dict)
-    met: set[int] = field(default_factory=set)
+    met: dict[int, int] = field(default_factory=dict)
 
     @property
     def why(self) -> str:

@@ -183,16 +183,18 @@ class Detector:
             self._providers.reached(address.rpartition("@")[2], second, True)
             return
         self._familiar.ask(sender, address, second)
+        landed = case is not None and case.landed(address)
+        somebody = known.digest("r", "", address)
         if case is None or not case.slowed:
             known.meet(pair)
-            known.meet(known.digest("r", "", address))
-        elif pair in case.met:
+            known.meet(somebody)
+        elif pair in case.met or len(case.met) >= MOST_MET:
             return
-        elif len(case.met) < MOST_MET:
-            case.met.add(pair)
+        else:
+            case.met[pair] = somebody
         self._book.count(sender, int(Counter.PROVEN), second, 1)
         self._providers.reached(address.rpartition("@")[2], second, False)
-        if case is not None and case.landed(address) and case.slowed:
+        if landed and case is not None and case.slowed:
             self._look(sender, at)
 
     def dead(self, sender: Sender, recipient: str, at: float) -> None:
@@ -293,21 +295,30 @@ class Detector:
             if found < rules.slow_at:
                 return None
             case = self._open(sender, at)
+        if sender.standing.stopped:
+            self._enrich(case, sender, found, findings)
+            return case
         case.suspicion, case.findings, case.looked_at = found, findings, at
         case.slowed = found >= rules.slow_at
         case.at_home = any(one.signal == "networks" and one.weight < -1 for one in findings)
         if case.slowed:
             case.seen_at = at
-        elif not sender.standing.stopped:
+        else:
             self._acquit(case)
             if at - case.seen_at > CALM:
                 self._close(case, at)
                 self.on_case(case, sender)
                 return None
-        if found >= rules.pause_at and not sender.standing.stopped and self._tested(sender, findings, at):
+        if found >= rules.pause_at and self._tested(sender, findings, at):
             self._pause(case, sender, at)
         self.on_case(case, sender)
         return case
+
+    def _enrich(self, case: Case, sender: Sender, found: float, findings: tuple[Finding, ...]) -> None:
+        """What comes in about a stopped sender: the case keeps the worst that was seen."""
+        if found > case.suspicion:
+            case.suspicion, case.findings = found, findings
+            self.on_case(case, sender)
 
     def _tested(self, sender: Sender, findings: tuple[Finding, ...], at: float) -> bool:
         """Whether enough has come back for a verdict, or something else than the flow and its origin speaks
@@ -322,6 +333,8 @@ class Detector:
             del self.cases[next(iter(self.cases))]
         case = self.cases[sender.key] = Case(sender.key, at, 0.0, (), at)
         watch = sender.watch
+        if watch is not None:
+            watch.suspected_at = at
         shared = self._familiar.networks.today(watch.network, int(at)) if watch is not None else None
         if watch is not None and shared is not None and len(shared.accounts) > 1:
             case.campaign = f"net:{watch.network}"
@@ -329,8 +342,8 @@ class Detector:
 
     def _acquit(self, case: Case) -> None:
         """Whom it reached meanwhile it knows."""
-        for pair in case.met:
-            self.acquaintance.meet(pair)
+        for digest in (*case.met, *case.met.values()):
+            self.acquaintance.meet(digest)
         case.met.clear()
 
     def _close(self, case: Case, at: float) -> None:

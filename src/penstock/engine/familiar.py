@@ -17,6 +17,9 @@ from penstock.engine.networks import Networks, networks_of, wide_of
 from penstock.engine.roster import Roster
 
 DAY: Final = 86400
+SUSPECT: Final = 7 * DAY
+"""Seconds after a suspicion in which nothing is learned of a sender's networks and names."""
+
 YOUNG: Final = 7 * DAY
 """Seconds of an installation in which networks are their senders' own when they are first seen."""
 
@@ -56,12 +59,18 @@ class Familiar:
         suspicion."""
         known, day = self._known, second // DAY
         usual = known.digest("e", sender.key, name)
-        if known.knows(usual) or (
-            sender.key not in self._suspects and self._used_before("e", sender.key, name, day, 1)
-        ):
+        learns = self._learns(sender, second)
+        if known.knows(usual) or (learns and self._used_before("e", sender.key, name, day, 1)):
             known.meet(usual)
-        elif not known.meet(known.digest("e", sender.key, f"{name}\0{day}")):
+        elif not known.meet(known.digest("i", sender.key, f"{name}\0{day}")):
             self._book.count(sender, int(Counter.ENVELOPES), second, 1)
+        if learns:
+            known.meet(known.digest("e", sender.key, f"{name}\0{day}"))
+
+    def _learns(self, sender: Sender, at: float) -> bool:
+        """Nothing that was used in the week of a suspicion becomes usual by use."""
+        watch = sender.watch
+        return sender.key not in self._suspects and (watch is None or at - watch.suspected_at > SUSPECT)
 
     def _used_before(self, kind: str, key: str, what: str, day: int, most: int, least: int = 1) -> bool:
         """Whether it was used on ``least`` of the ``most`` days before."""
@@ -81,15 +90,16 @@ class Familiar:
             return ""
         home, day = known.digest("h", sender.key, ""), int(at) // DAY
         young = at - self._watching_since < YOUNG
-        if not known.meet(home) or (
-            sender.key not in self._suspects
-            and (young or self._used_before("f", sender.key, wide, day, 7, 3))
-        ):
+        learns = self._learns(sender, at)
+        used = learns and (young or self._used_before("f", sender.key, wide, day, 7, 3))
+        if not known.meet(home) or used:
             known.meet(own)
             return ""
         self.watch(sender, int(at)).network = narrow
-        if not known.meet(known.digest("f", sender.key, f"{wide}\0{day}")):
+        if not known.meet(known.digest("m", sender.key, f"{wide}\0{day}")):
             self._book.count(sender, int(Counter.NETWORKS), int(at), 1)
+        if learns:
+            known.meet(known.digest("f", sender.key, f"{wide}\0{day}"))
         return narrow
 
     def _born(self, sender: Sender) -> float:
@@ -106,6 +116,8 @@ class Familiar:
         self._book.count(sender, int(Counter.FOREIGN), second, 1)
         if novel:
             self._book.count(sender, int(Counter.FOREIGN_NOVEL), second, 1)
+            return
+        if not self._learns(sender, second):
             return
         known, day, wide = self._known, second // DAY, wide_of(narrow)
         if self._used_before("k", sender.key, wide, day, 7):
@@ -158,5 +170,5 @@ class Familiar:
         watch = sender.watch
         if watch is not None and watch.network:
             self.networks.clear(watch.network)
-            sender.origin = ""
+            sender.origin, watch.suspected_at = "", float("-inf")
             self._known.meet(self._known.digest("n", sender.key, wide_of(watch.network)))

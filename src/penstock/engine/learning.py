@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from penstock.core.evidence import Finding
+from penstock.core.evidence import ALLEGED, Finding
 from penstock.core.incident import BadIncident, Incident, Verdict
 from penstock.core.learning import (
     BRIEFLY,
-    FLOW,
     LASTS,
     PATTERN,
     Learn,
@@ -101,7 +100,7 @@ class Learning:
         lesson.until = at + BRIEFLY if brief else (until or at + LASTS)
         spoke = [f for s in incident.suspects.values() for f in s.findings if f.weight > 0]
         lesson.signals = tuple(sorted({finding.signal for finding in spoke}))
-        lesson.groups = tuple(sorted({FLOW} | {finding.group for finding in spoke if finding.group}))
+        lesson.groups = tuple(sorted(ALLEGED | {finding.group for finding in spoke if finding.group}))
         for key, suspect in incident.suspects.items():
             lesson.seen[key] = seen_of(suspect, counts_of(senders[key], at, DAY))
         if lesson.learn is Learn.PATTERN:

@@ -84,7 +84,7 @@ def _make_room(table: dict[str, Day] | dict[str, float]) -> None:
 def networks_of(address: str) -> tuple[str, str]:
     """(/16, /24) of an IPv4 address, (/32, /48) of an IPv6 one; ("", "") of what is neither."""
     try:
-        found = ip_address(address)
+        found = ip_address(address.partition("%")[0])
     except ValueError:
         return "", ""
     if isinstance(found, IPv6Address):

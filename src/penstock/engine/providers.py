@@ -1,9 +1,9 @@
 """Mail providers that say "no such user" about people who have mailboxes there.
 
 On 15 December 2020 a large one answered so for hours. An address that somebody here has got mail through to
-does not vanish often, and seldom do several senders meet dead addresses of one domain within the hour while
-hardly anybody is reached there: then the fault is the provider's, and what it says is no evidence against
-anybody.
+does not vanish often; when several of a domain do within hours, or one does while several senders meet mostly
+dead addresses there, then the fault is the provider's, and what it says is no evidence against anybody. Dead
+addresses alone are none: several thieves may have one list.
 """
 
 from __future__ import annotations
@@ -36,9 +36,11 @@ class Trouble:
     @property
     def fails(self) -> bool:
         """Whether what it says about its users is not to be believed."""
-        vanish = self.vanished >= VANISHED and self.vanished >= SHARE * (self.vanished + self.reached)
         told = self.dead + self.vanished + self.proven + self.reached
-        return vanish or (len(self.senders) >= SENDERS and self.dead + self.vanished >= DEAD_SHARE * told)
+        others = len(self.senders) >= SENDERS and self.dead + self.vanished >= DEAD_SHARE * told
+        if self.vanished >= VANISHED:
+            return others or self.vanished >= SHARE * (self.vanished + self.reached)
+        return others and self.vanished > 0
 
 
 class Providers:

@@ -38,8 +38,8 @@ SCRIPTED = rates(
 )
 """A web site has no address book of ten years."""
 
-FLOODED = rates((0.04, 0.02), (0.08, 0.08), (0.15, 0.30), (0.27, 0.35), (0.45, 0.25))
-SLOW = rates((0.03, 0.18), (0.05, 0.14), (0.08, 0.22), (0.15, 0.26), (0.27, 0.13), (0.45, 0.07))
+FLOODED = rates((0.04, 0.02), (0.08, 0.05), (0.11, 0.08), (0.15, 0.25), (0.27, 0.35), (0.45, 0.25))
+SLOW = rates((0.03, 0.18), (0.05, 0.14), (0.08, 0.17), (0.11, 0.10), (0.15, 0.21), (0.27, 0.13), (0.45, 0.07))
 LEAST, MOST = -9.0, 12.0
 ONE, ONE_OF_BURST = 0.75, 0.3
 """Nats that one dead address says at most: anybody has one, a newsletter has several."""

@@ -13,7 +13,7 @@ from penstock.signals.view import View
 GROUP = ""
 FIRST = 2.3
 EACH_MORE = 4.6
-MOST = 11.5
+MOST = 11.0
 
 
 def weigh(view: View) -> tuple[float, str] | None:
