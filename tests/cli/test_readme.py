@@ -16,7 +16,11 @@ from wire.reports.samples import SAMPLES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-INLINE = [command for command in re.findall(r"`penstock ([^`]+)`", README) if not {"REFERENCE", "INCIDENT"} & set(command.split())]
+INLINE = [
+    command
+    for command in re.findall(r"`penstock ([^`]+)`", README)
+    if not {"REFERENCE", "INCIDENT"} & set(command.split())
+]
 
 
 def test_the_readme_names_commands() -> None:

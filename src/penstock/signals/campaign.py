@@ -15,6 +15,8 @@ GROUP = ""
 EACH = 0.8
 MOST = 3.0
 TAINTED = 3.0
+OF_BURST = 0.3
+"""Campaigns of many accounts send little from each."""
 
 
 def weigh(view: View) -> tuple[float, str] | None:
@@ -23,6 +25,8 @@ def weigh(view: View) -> tuple[float, str] | None:
         return None
     total = view.shared_known + view.shared_novel
     strange = max(0.0, view.shared_novel - 2.0 * view.shared_known) / max(1, total)
+    if view.is_burst:
+        strange *= OF_BURST
     if view.tainted:
         return TAINTED * strange, "it came from a network that was seen in an incident"
     if view.shared < 2:

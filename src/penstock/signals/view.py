@@ -10,7 +10,7 @@ from penstock.core.habit import Habit
 from penstock.core.ledger import Counter
 
 WINDOWS: Final = (300, 3600, 86400, 7 * 86400)
-BURST: Final = 15
+BURST: Final = 9
 BURST_HOUR: Final = 60
 BURST_DAY: Final = 150
 
@@ -50,10 +50,10 @@ class View:
 
     @property
     def is_burst(self) -> bool:
-        """New recipients in quick succession: a flood's pace, or a newsletter's."""
+        """New recipients in quick succession, asked for at least: a flood's pace, or a newsletter's."""
         return (
-            self.now[Counter.NOVEL] >= BURST
-            or self.hour[Counter.NOVEL] >= BURST_HOUR
+            self.now[Counter.NOVEL] + self.now[Counter.STOPPED] >= BURST
+            or self.hour[Counter.NOVEL] + self.hour[Counter.STOPPED] >= BURST_HOUR
             or self.day[Counter.NOVEL] >= BURST_DAY
         )
 
