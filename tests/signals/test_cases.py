@@ -51,7 +51,7 @@ FIRES: dict[str, dict[str, View]] = {
         "all of it in an hour": view(long_ago(*[{"novel": 20}] * 5), novel=29, recipients=29),
         "a web site that writes one by one": view(kind="uid", novel=4, recipients=4),
     },
-    "persistence": {"strangers all week": view(SLOW_WEEK, **abroad(10))},
+    "persistence": {"strangers all week": view(SLOW_WEEK, **abroad(5))},
     "refusals": {
         "half is refused as spam": view(content=10, delivered=10),
         "throttled everywhere": view(throttled=20, delivered=5),
@@ -295,7 +295,8 @@ def test_persistence_grows_with_each_further_stranger() -> None:
 
 
 def test_a_burst_is_seen_at_each_of_its_paces() -> None:
-    assert view(novel=15).is_burst and not view(novel=14).is_burst
+    assert view(novel=9).is_burst and not view(novel=8).is_burst
+    assert view(novel=4, stopped=5).is_burst, "what was asked for and not let through"
     assert view(earlier={"novel": 150}).is_burst and not view(earlier={"novel": 149}).is_burst
     seen = view()
     seen.hour[Counter.NOVEL] = 60
