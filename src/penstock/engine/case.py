@@ -13,10 +13,10 @@ from penstock.core.sender import Sender
 PATIENCE: Final = 900.0
 """Seconds after which a canary whose outcome nobody has told counts as landed."""
 
-GOOD: Final = 2
-BAD: Final = 14
+GOOD: Final = 5
+BAD: Final = 30
 """So many canaries more for each of a login's that has landed, fewer for each that comes back: up to one in
-eight may, and more and more still pass."""
+seven may, and more and more still pass."""
 
 AT_HOME: Final = 8
 """So many times as many canaries for a login that speaks up from its own networks."""
