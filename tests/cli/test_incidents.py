@@ -217,6 +217,7 @@ def test_quality_by_month_and_signal(penstock: Penstock) -> None:
 
 
 def test_metrics_of_incidents(penstock: Penstock) -> None:
+    parsed(penstock, "verdict", code_of("bert"), "legitimate")
     parsed(penstock, "verdict", code_of("carl"), "compromised")
     penstock.restart()
     text = metrics(penstock)
