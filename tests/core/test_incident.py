@@ -63,7 +63,7 @@ def test_a_late_verdict_does_not_change_when_it_was_over() -> None:
 def test_a_compromised_sender_is_not_let_go_by_the_verdict() -> None:
     found = incident()
     found.judge(Verdict.COMPROMISED, T0 + 900, "admin:a", "")
-    assert found.worst.released_at is None and found.is_held(found.worst)
+    assert not found.shadow and found.worst.stopped_at is not None and found.worst.released_at is None
 
 
 def test_its_words() -> None:

@@ -162,10 +162,6 @@ class Incident:
         if self.is_open or self.how == "verdict":
             self.close(at, "verdict")
 
-    def is_held(self, suspect: Suspect) -> bool:
-        """Whether that sender of it is slowed or paused because of it."""
-        return not self.shadow and suspect.stopped_at is not None and suspect.released_at is None
-
 
 def new_id(sender: str, at: float, taken: Container[str]) -> str:
     """``I-7K3Q9X``: the same sender and time give the same ID, wherever that is computed."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from math import exp
 from operator import itemgetter
 
-from penstock.core.evidence import Finding
 from penstock.core.explain import standing_sentence, when
 from penstock.core.incident import AUDIBLE, Incident, Suspect, Verdict
 from penstock.core.learning import Learn, Lesson
@@ -149,8 +148,3 @@ def _next(incident: Incident, worst: Suspect, standing: Standing) -> Iterator[st
         other = "legitimate" if incident.verdict is Verdict.COMPROMISED else "compromised"
         yield f"  If that was wrong: penstock verdict {incident.id} {other}"
     yield f"  What was learned: penstock learned; to take it back: penstock learned --forget {incident.id}"
-
-
-def finding_line(finding: Finding) -> str:
-    """One reason, for a list."""
-    return f"{finding.signal} {finding.weight:+.1f}: {finding.text}"

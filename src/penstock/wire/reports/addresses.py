@@ -11,7 +11,6 @@ LONGEST_DOMAIN: Final = 255
 STOPS: Final = frozenset(" \t\r\n<>()[],;:\"'`|\\“”„«»‘’「」『』（）＜＞，。：；")
 """Characters that end a local part going left, or a domain going right."""
 
-OPENERS: Final = "<([\"'`"
 NO_RECIPIENTS: Final = ("mailer-daemon", "postmaster", "mail-daemon", "maildaemon", "no-reply", "noreply")
 
 ESCAPE: Final = re.compile(r"\\x\{([0-9A-Fa-f]{1,6})\}")
