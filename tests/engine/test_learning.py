@@ -101,8 +101,7 @@ def test_what_was_judged_legitimate_never_stops_the_sender_again(
             person.world.wait(7 * DAY)
             family(person, seed, occasion)
             assert person.incident is incident and person.state is State.OPEN, (seed, occasion)
-    if not judged:
-        pytest.skip("none of them looked suspicious")
+    assert judged or (family, false_pauses) == (trip, 0.1), "by default a journey is not even suspicious"
 
 
 @pytest.mark.parametrize("family", FAMILIES)
