@@ -18,6 +18,7 @@ from penstock.core.policy import Entry, Override, Policy, Profile, Verb
 from penstock.core.sender import Sender
 from penstock.core.standing import Standing
 from penstock.engine import Engine
+from penstock.engine.familiar import REACHED
 
 T0 = 1_700_000_000.0
 """When tests begin."""
@@ -289,3 +290,8 @@ class Smtpd:
 def passed(verbs: Iterable[Verb]) -> str:
     """``P`` for each pass, the verb's first letter otherwise."""
     return "".join(verb[0].upper() for verb in verbs)
+
+
+def reached(known: Acquaintance, key: str, address: str) -> int:
+    """The pair of a sender ("" for anybody) and an address that got mail from it."""
+    return REACHED ^ (known.number(f"sender {key}") if key else 0) ^ known.number(address)

@@ -16,14 +16,14 @@ from penstock.engine.case import Case
 from penstock.engine.detector import HABITUAL, UNDER_WAY
 from penstock.engine.gate import VOUCHED_AT_ONCE
 from penstock.engine.providers import LASTS, SENDERS, VANISHED, Providers
-from support import ALICE, T0
+from support import ALICE, T0, reached
 
 # --- who has got mail -------------------------------------------------------------------------
 
 
 def knows(person: Person, address: str, key: str | None = None) -> bool:
     known = person.world.acquaintance
-    return known.knows(known.digest("r", person.key if key is None else key, address))
+    return known.knows(reached(known, person.key if key is None else key, address))
 
 
 def test_who_has_got_mail_is_known_from_then_on() -> None:

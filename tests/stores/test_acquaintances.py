@@ -49,12 +49,12 @@ def using(path: Path, work: Work = nothing, now: float = T0) -> AcquaintanceFile
 
 def met(known: Acquaintance, n: int, who: str = ALICE) -> None:
     for i in range(n):
-        known.meet(known.digest("r", who, f"r{i}@example.net"))
+        known.meet(known.number(f"{who} r{i}@example.net"))
 
 
 def knows(known: Acquaintance, n: int, who: str = ALICE) -> int:
     """How many of the first ``n`` recipients the sender knows."""
-    return sum(known.knows(known.digest("r", who, f"r{i}@example.net")) for i in range(n))
+    return sum(known.knows(known.number(f"{who} r{i}@example.net")) for i in range(n))
 
 
 async def meet_100(file: AcquaintanceFile) -> None:
@@ -263,7 +263,7 @@ from penstock.core.acquaintance import Acquaintance
 from penstock.stores.acquaintances import write
 known = Acquaintance(b"k" * 32)
 for turn in range(1_000_000):
-    known.meet(known.digest("r", "login:alice@example.com", f"r{turn}@example.net"))
+    known.meet(known.number(f"login:alice@example.com r{turn}@example.net"))
     write(Path(sys.argv[1]), known, 1.7e9)
     print(turn, flush=True)
 """

@@ -3,10 +3,11 @@
 Theory. Two Bloom filters of fixed size, a young and an old one. A pair is added to the young one; when that
 is full, it becomes the old one, and the old one begins anew; a pair that is met again in the old one is
 added to the young one, so what is in use stays. A pair has three bits in each of two words of 64 bits:
-as selective as five bits anywhere, and two looks instead of five. Keys are hashed with a secret, so nobody
-can look for collisions.
-Cost. ``BYTES`` in all, whatever is sent: no sender has a share of it that grows. One look is a hash and at
-most two words of each filter.
+as selective as five bits anywhere, and two looks instead of five. A pair's number is the exclusive or of the
+numbers of whoever is in it and of the kind of pair, so each name is hashed once for all that is asked about
+it. Names are hashed with a secret, so nobody can look for collisions.
+Cost. ``BYTES`` in all, whatever is sent: no sender has a share of it that grows. One look is at most two
+words of each filter.
 Victims. About 1 pair in 100 is taken for met when it is not: a stranger passes for an acquaintance. A
 flood of new pairs ages what others have learned: they are then taken for new once more, which alone
 stops nobody.
@@ -45,10 +46,10 @@ class Acquaintance:
         self.turns = 0
         self.since = 0.0
 
-    def digest(self, kind: str, sender: str, other: str) -> int:
-        """A pair's number, for ``knows`` and ``meet``."""
+    def number(self, name: str) -> int:
+        """A name's number (64 bits): the exclusive or of some, and of a ``kind_of``, makes a pair."""
         hasher = self._hasher()
-        hasher.update(f"{kind}\0{sender}\0{other}".encode("utf-8", "backslashreplace"))
+        hasher.update(name.encode("utf-8", "backslashreplace"))
         return int.from_bytes(hasher.digest(), "little")
 
     def knows(self, pair: int) -> bool:
@@ -88,6 +89,11 @@ class Acquaintance:
         if len(young) != self._young.nbytes or len(old) != self._old.nbytes:
             raise ValueError("filters of another size")
         self._young, self._old, self.met = _words(bytearray(young)), _words(bytearray(old)), met
+
+
+def kind_of(name: str) -> int:
+    """The number of a kind of pair."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little")
 
 
 def _filter(size: int) -> memoryview:

@@ -17,7 +17,7 @@ DAYS: Final = 31
 DELAY: Final = 7
 """Days that do not count yet."""
 
-LASTS: Final = 3600
+LASTS: Final = 6 * 3600
 """Seconds after which a habit is read again."""
 
 DORMANT: Final = 25

@@ -39,8 +39,10 @@ class Sender:
     then the refusal ``blocked`` repeats without a look; ``halted`` is the refusal of a sender that is
     paused or locked. ``first_seen``: seconds since the epoch.
     ``log_id``/``log_segment``: this sender's number in that segment of the count log (-1: in none).
-    ``origin``: client and envelope sender last seen, nothing new about them until ``origin_until``;
-    ``origin_foreign``: that client's network if it is not the sender's own.
+    ``client``, ``envelope``: client address and envelope sender last seen, nothing new about them until
+    ``origin_until``; ``foreign``: that client's network if it is not the sender's own. ``number``: of its key
+    among acquaintances, 0 until it is needed.
+    ``under``: key of the user whose script it is, "" when nobody has told.
     ``novel_left``: novel recipients until the signals look again; ``watch``: what they remember, None for
     most.
     """
@@ -49,9 +51,12 @@ class Sender:
         "blocked",
         "blocked_unit",
         "blocked_until",
+        "client",
         "entry",
+        "envelope",
         "factor",
         "first_seen",
+        "foreign",
         "halted",
         "key",
         "ledger",
@@ -59,8 +64,7 @@ class Sender:
         "log_id",
         "log_segment",
         "novel_left",
-        "origin",
-        "origin_foreign",
+        "number",
         "origin_until",
         "override",
         "parent",
@@ -73,6 +77,7 @@ class Sender:
         "spare_refused",
         "standing",
         "ticket",
+        "under",
         "watch",
     )
 
@@ -84,6 +89,7 @@ class Sender:
         self.entry: Entry | None = None
         self.override: Override | None = None
         self.parent: Sender | None = None
+        self.under = ""
         self.standing: Standing = INITIAL
         self.ticket = 0
         self.limits: tuple[Limit, ...] = ()
@@ -102,8 +108,10 @@ class Sender:
         self.log_segment = -1
         self.novel_left = UNNOTICED
         self.watch: Watch | None = None
-        self.origin = ""
-        self.origin_foreign = ""
+        self.number = 0
+        self.client = ""
+        self.envelope = ""
+        self.foreign = ""
         self.origin_until = 0.0
 
     @property

@@ -21,7 +21,7 @@ from penstock.core.sender import Excess, Sender
 from penstock.core.standing import State, change
 from penstock.engine.book import Book
 from penstock.engine.case import MOST_MET, Case
-from penstock.engine.familiar import Familiar
+from penstock.engine.familiar import DIED, REACHED, Familiar
 from penstock.engine.providers import Providers
 from penstock.engine.roster import Roster
 from penstock.signals import look
@@ -90,38 +90,52 @@ class Detector:
 
     # --- what is sent -----------------------------------------------------------------------
 
-    def arrive(self, sender: Sender, a: Attempt, flight: Flight) -> None:
+    def admit(self, a: Attempt, recipient: str, flight: Flight) -> Case | None:
+        """None when the recipient may pass, else the case for which it must not. Counts it when it is new."""
+        sender, known = flight.senders[0], self.acquaintance
+        if not flight.charged:
+            if (
+                a.client_address == sender.client
+                and a.envelope_from == sender.envelope
+                and a.at < sender.origin_until
+            ):
+                flight.foreign = sender.foreign
+            else:
+                self._arrive(sender, a, flight)
+        address = recipient.lower()
+        number = known.number(address)
+        if not known.knows(REACHED ^ (sender.number or self._familiar.number_of(sender)) ^ number):
+            return self._admit_novel(sender, address, number, a.at, flight)
+        if flight.foreign:
+            self._familiar.from_abroad(sender, flight.foreign, int(a.at), False)
+        return None
+
+    def _arrive(self, sender: Sender, a: Attempt, flight: Flight) -> None:
         """A message begins: where from, under which name? ``foreign``: the network if it is not its own."""
         case = self.cases.get(sender.key)
-        origin = f"{a.client_address} {a.envelope_from}"
-        if case is not None:
-            if max(a.at - LOOK_AGAIN, sender.standing.since) > case.looked_at:
-                self._look(sender, a.at)
-        elif origin == sender.origin and a.at < sender.origin_until:
-            flight.foreign = sender.origin_foreign
-            return
+        if case is not None and max(a.at - LOOK_AGAIN, sender.standing.since) > case.looked_at:
+            self._look(sender, a.at)
         domain = a.envelope_from.rpartition("@")[2].lower()
         if domain:
             self._familiar.sign(sender, domain, int(a.at))
         if a.client_address and sender.kind == "login":
             flight.foreign = self._familiar.come_from(sender, a.client_address, a.at)
             sender.novel_left = 0 if flight.foreign else sender.novel_left
-        sender.origin, sender.origin_foreign = origin, flight.foreign
-        sender.origin_until = float(int(a.at) // DAY * DAY + DAY)
+        sender.client, sender.envelope, sender.foreign = a.client_address, a.envelope_from, flight.foreign
+        suspect = sender.key in self.cases
+        sender.origin_until = 0.0 if suspect else float(int(a.at) // DAY * DAY + DAY)
 
-    def admit(self, sender: Sender, recipient: str, at: float, flight: Flight) -> Case | None:
-        """None when the recipient may pass, else the case for which it must not. Counts it when it is new."""
-        address, familiar = recipient.lower(), self._familiar
-        if familiar.knows(sender, address):
-            if flight.foreign:
-                familiar.from_abroad(sender, flight.foreign, int(at), False)
-            return None
+    def _admit_novel(
+        self, sender: Sender, address: str, number: int, at: float, flight: Flight
+    ) -> Case | None:
+        """A recipient to whom the sender has not got mail through yet."""
+        familiar = self._familiar
         case = self.cases.get(sender.key)
         enforced = self.mode == "enforce" and self._sighted(at)
         canaries = self._rules.canaries if enforced else UNCOUNTED
         if case is not None and case.slowed and not case.may_try(sender, address, flight, canaries, at):
             return case
-        if familiar.ask(sender, address, int(at)):
+        if familiar.ask(sender, address, number, int(at)):
             flight.strangers += 1
             if flight.foreign:
                 familiar.from_abroad(sender, flight.foreign, int(at), True)
@@ -176,15 +190,16 @@ class Detector:
         known, address, second = self.acquaintance, recipient.lower(), int(at)
         self._outcome_at = at
         self._node.add(int(Counter.DELIVERED), second, 1)
-        pair = known.digest("r", sender.key, address)
+        number = known.number(address)
+        pair = REACHED ^ self._familiar.number_of(sender) ^ number
         case = self.cases.get(sender.key)
         if known.knows(pair):
             known.meet(pair)
             self._providers.reached(address.rpartition("@")[2], second, True)
             return
-        self._familiar.ask(sender, address, second)
+        self._familiar.ask(sender, address, number, second)
         landed = case is not None and case.landed(address)
-        somebody = known.digest("r", "", address)
+        somebody = REACHED ^ number
         if case is None or not case.slowed:
             known.meet(pair)
             known.meet(somebody)
@@ -203,13 +218,13 @@ class Detector:
             return
         known, address, second = self.acquaintance, recipient.lower(), int(at)
         self._outcome_at = at
-        domain = address.rpartition("@")[2]
-        if known.knows(known.digest("r", "", address)):
+        domain, number = address.rpartition("@")[2], known.number(address)
+        if known.knows(REACHED ^ number):
             self._providers.vanished(domain, sender.key, second)
         elif not self._providers.fails(domain, sender.key, second):
-            self._familiar.ask(sender, address, second)
-            known.meet(known.digest("d", "", address))
-            if not known.meet(known.digest("d", sender.key, address)):
+            self._familiar.ask(sender, address, number, second)
+            known.meet(DIED ^ number)
+            if not known.meet(DIED ^ self._familiar.number_of(sender) ^ number):
                 self._book.count(sender, int(Counter.NEWLY_DEAD), second, 1)
                 self._landed_badly(sender, address, at)
                 return
@@ -265,9 +280,11 @@ class Detector:
 
     def _elsewhere(self, own: list[int], second: int) -> float:
         """The share of refusals about us that other senders meet within the hour."""
-        refused = self._node.total(Counter.REPUTATION, second, 3600)
+        refused = own[Counter.REPUTATION] + own[Counter.CONTENT] + own[Counter.THROTTLED]
+        if not refused:
+            return 0.0
         landed = self._node.total(Counter.DELIVERED, second, 3600)
-        others = max(0, refused - own[Counter.REPUTATION] - own[Counter.CONTENT] - own[Counter.THROTTLED])
+        others = max(0, self._node.total(Counter.REPUTATION, second, 3600) - refused)
         return others / max(1, others + landed - own[Counter.DELIVERED]) if others > 2 else 0.0
 
     def weigh(self, sender: Sender, at: float) -> tuple[float, tuple[Finding, ...]]:
@@ -332,6 +349,7 @@ class Detector:
         if len(self.cases) >= MOST_CASES:
             del self.cases[next(iter(self.cases))]
         case = self.cases[sender.key] = Case(sender.key, at, 0.0, (), at)
+        sender.origin_until = 0.0
         watch = sender.watch
         if watch is not None:
             watch.suspected_at = at

@@ -6,7 +6,7 @@ from collections.abc import Container
 from dataclasses import replace
 from typing import Final
 
-from penstock.core.acquaintance import Acquaintance
+from penstock.core.acquaintance import Acquaintance, kind_of
 from penstock.core.evidence import Usual
 from penstock.core.freemail import FREEMAIL
 from penstock.core.habit import LASTS, habit_of
@@ -30,6 +30,27 @@ correspondents."""
 COLD_FACTOR: Final = 6.0
 NEW_FACTOR: Final = 2.0
 
+REACHED: Final = kind_of("reached")
+"""Kinds of pairs: who has got mail through to whom (without a sender: anybody here)."""
+DIED: Final = kind_of("died")
+"""Whose mail an address has bounced."""
+_ASKED: Final = kind_of("asked")
+_ENVELOPE: Final = kind_of("envelope")
+_ENVELOPE_DAY: Final = kind_of("envelope day")
+_ENVELOPE_TODAY: Final = kind_of("new envelope day")
+_NETWORK: Final = kind_of("network")
+_NETWORK_DAY: Final = kind_of("network day")
+_NETWORK_TODAY: Final = kind_of("new network day")
+_NETWORK_KNOWN_DAY: Final = kind_of("network day with known recipients")
+_HAS_NETWORK: Final = kind_of("has a network")
+_DAYS: Final = kind_of("days") | 1
+_ALL: Final = (1 << 64) - 1
+
+
+def _on(day: int) -> int:
+    """The number of a day (since the epoch)."""
+    return day * _DAYS & _ALL
+
 
 class Familiar:
     """What is usual for the senders of one node. ``suspects``: keys of senders of whom nothing is learned."""
@@ -43,40 +64,42 @@ class Familiar:
         self._book = book
         self._suspects = suspects
 
-    def knows(self, sender: Sender, address: str) -> bool:
-        """Whether it has got mail through to that address."""
-        return self._known.knows(self._known.digest("r", sender.key, address))
+    def number_of(self, sender: Sender) -> int:
+        """The sender's part in a pair."""
+        if not sender.number:
+            sender.number = self._known.number(f"sender {sender.key}") or 1
+        return sender.number
 
-    def ask(self, sender: Sender, address: str, second: int) -> bool:
-        """Count a recipient that is new to it; whether this is the first time it writes there."""
-        if self._known.meet(self._known.digest("a", sender.key, address)):
+    def ask(self, sender: Sender, address: str, number: int, second: int) -> bool:
+        """Count a recipient that is new to it; whether this is the first time it writes there. ``number``: of
+        the address."""
+        if self._known.meet(_ASKED ^ self.number_of(sender) ^ number):
             return False
-        self._count_novel(sender, address, second)
+        self._count_novel(sender, address, number, second)
         return True
 
     def sign(self, sender: Sender, name: str, second: int) -> None:
         """The domain of an envelope sender is usual from the day after its first use on, if that was without
         suspicion."""
         known, day = self._known, second // DAY
-        usual = known.digest("e", sender.key, name)
+        pair = self.number_of(sender) ^ known.number(name)
         learns = self._learns(sender, second)
-        if known.knows(usual) or (learns and self._used_before("e", sender.key, name, day, 1)):
-            known.meet(usual)
-        elif not known.meet(known.digest("i", sender.key, f"{name}\0{day}")):
+        if known.knows(_ENVELOPE ^ pair) or (learns and self._used_before(_ENVELOPE_DAY ^ pair, day, 1)):
+            known.meet(_ENVELOPE ^ pair)
+        elif not known.meet(_ENVELOPE_TODAY ^ pair ^ _on(day)):
             self._book.count(sender, int(Counter.ENVELOPES), second, 1)
         if learns:
-            known.meet(known.digest("e", sender.key, f"{name}\0{day}"))
+            known.meet(_ENVELOPE_DAY ^ pair ^ _on(day))
 
     def _learns(self, sender: Sender, at: float) -> bool:
         """Nothing that was used in the week of a suspicion becomes usual by use."""
         watch = sender.watch
         return sender.key not in self._suspects and (watch is None or at - watch.suspected_at > SUSPECT)
 
-    def _used_before(self, kind: str, key: str, what: str, day: int, most: int, least: int = 1) -> bool:
+    def _used_before(self, pair: int, day: int, most: int, least: int = 1) -> bool:
         """Whether it was used on ``least`` of the ``most`` days before."""
-        known = self._known
-        days = (known.knows(known.digest(kind, key, f"{what}\0{day - ago}")) for ago in range(1, most + 1))
-        return sum(days) >= least
+        knows = self._known.knows
+        return sum([knows(pair ^ _on(day - ago)) for ago in range(1, most + 1)]) >= least
 
     def come_from(self, sender: Sender, address: str, at: float) -> str:
         """The client's network if it is not the sender's own, else ""."""
@@ -84,22 +107,23 @@ class Familiar:
         if not wide:
             return ""
         known = self._known
-        own = known.digest("n", sender.key, wide)
+        itself = self.number_of(sender)
+        pair, home, day = itself ^ known.number(wide), itself ^ _HAS_NETWORK, int(at) // DAY
+        own = _NETWORK ^ pair
         if known.knows(own):
             known.meet(own)
             return ""
-        home, day = known.digest("h", sender.key, ""), int(at) // DAY
         young = at - self._watching_since < YOUNG
         learns = self._learns(sender, at)
-        used = learns and (young or self._used_before("f", sender.key, wide, day, 7, 3))
+        used = learns and (young or self._used_before(_NETWORK_DAY ^ pair, day, 7, 3))
         if not known.meet(home) or used:
             known.meet(own)
             return ""
         self.watch(sender, int(at)).network = narrow
-        if not known.meet(known.digest("m", sender.key, f"{wide}\0{day}")):
+        if not known.meet(_NETWORK_TODAY ^ pair ^ _on(day)):
             self._book.count(sender, int(Counter.NETWORKS), int(at), 1)
         if learns:
-            known.meet(known.digest("f", sender.key, f"{wide}\0{day}"))
+            known.meet(_NETWORK_DAY ^ pair ^ _on(day))
         return narrow
 
     def _born(self, sender: Sender) -> float:
@@ -119,19 +143,18 @@ class Familiar:
             return
         if not self._learns(sender, second):
             return
-        known, day, wide = self._known, second // DAY, wide_of(narrow)
-        if self._used_before("k", sender.key, wide, day, 7):
-            known.meet(known.digest("n", sender.key, wide))
-        known.meet(known.digest("k", sender.key, f"{wide}\0{day}"))
+        known, day = self._known, second // DAY
+        pair = self.number_of(sender) ^ known.number(wide_of(narrow))
+        if self._used_before(_NETWORK_KNOWN_DAY ^ pair, day, 7):
+            known.meet(_NETWORK ^ pair)
+        known.meet(_NETWORK_KNOWN_DAY ^ pair ^ _on(day))
 
-    def _count_novel(self, sender: Sender, address: str, second: int) -> None:
+    def _count_novel(self, sender: Sender, address: str, number: int, second: int) -> None:
         known, count = self._known, self._book.count
         count(sender, int(Counter.NOVEL), second, 1)
-        if not known.knows(known.digest("r", "", address)):
+        if not known.knows(REACHED ^ number):
             count(sender, int(Counter.STRANGERS), second, 1)
-        if known.knows(known.digest("d", "", address)) and not known.knows(
-            known.digest("d", sender.key, address)
-        ):
+        if known.knows(DIED ^ number) and not known.knows(DIED ^ self.number_of(sender) ^ number):
             count(sender, int(Counter.DEAD), second, 1)
         if address in self._roster.policy.detection.traps:
             count(sender, int(Counter.TRAPS), second, 1)
@@ -139,7 +162,7 @@ class Familiar:
             count(sender, int(Counter.FREEMAIL), second, 1)
 
     def watch(self, sender: Sender, second: int) -> Watch:
-        """What is remembered of it, its habit not older than an hour."""
+        """What is remembered of it, its habit not older than a quarter of a day."""
         watch = sender.watch
         if watch is None:
             watch = sender.watch = Watch(habit_of(sender.ledger, sender.first_seen, second))
@@ -170,5 +193,5 @@ class Familiar:
         watch = sender.watch
         if watch is not None and watch.network:
             self.networks.clear(watch.network)
-            sender.origin, watch.suspected_at = "", float("-inf")
-            self._known.meet(self._known.digest("n", sender.key, wide_of(watch.network)))
+            sender.origin_until, watch.suspected_at = 0.0, float("-inf")
+            self._known.meet(_NETWORK ^ self.number_of(sender) ^ self._known.number(wide_of(watch.network)))

@@ -122,7 +122,7 @@ class Engine:
         if found is not None and found.stops:
             return self._refuse(flight, a.recipient, found)
         if self.detector.mode != "off":
-            found = self._suspected(flight, a, a.recipient, messages) or found
+            found = self._suspected(flight, a, a.recipient) or found
             if found is not None and found.stops:
                 return self._refuse(flight, a.recipient, found)
         second = int(a.at)
@@ -376,12 +376,9 @@ class Engine:
 
     # --- refusing ---------------------------------------------------------------------------
 
-    def _suspected(self, flight: Flight, a: Attempt, recipient: str, messages: int) -> Decision | None:
+    def _suspected(self, flight: Flight, a: Attempt, recipient: str) -> Decision | None:
         """The refusal of a recipient whom a sender under suspicion may not reach now."""
-        own = flight.senders[0]
-        if messages:
-            self.detector.arrive(own, a, flight)
-        case = self.detector.admit(own, recipient, a.at, flight)
+        case = self.detector.admit(a, recipient, flight)
         return None if case is None else self._refusing.suspected(flight, case, a.at)
 
     def _refuse(self, flight: Flight, recipient: str, decision: Decision) -> Decision:

@@ -11,8 +11,10 @@ Cost: none. Victims: the change-of-address notice to an old address book (5 % de
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from penstock.core.ledger import Counter
-from penstock.signals.models import Rates, mixture, rates
+from penstock.signals.models import mixture, rates
 from penstock.signals.view import View
 
 GROUP = ""
@@ -50,18 +52,23 @@ CLEAR = 3.0
 
 def weigh(view: View) -> tuple[float, str] | None:
     """Dead addresses against first deliveries, of the hour, the day or the week."""
-    stolen = FLOODED if view.is_burst else SLOW
-    honest = SCRIPTED if view.is_script else HONEST
-    weight, dead, proven = _of(view.day, stolen, honest)
-    worst = max(_of(view.hour, stolen, honest), _of(view.week, stolen, honest))
+    burst, script = view.is_burst, view.is_script
+    weight, dead, proven = _of(view.day, burst, script)
+    worst = max(_of(view.hour, burst, script), _of(view.week, burst, script))
     if worst[0] > max(CLEAR, weight):
         weight, dead, proven = worst
     if not dead + proven:
         return None
-    most = MOST if dead > 1 else ONE_OF_BURST if view.is_burst else ONE
+    most = MOST if dead > 1 else ONE_OF_BURST if burst else ONE
     return max(LEAST, min(most, weight)), f"{dead} addresses do not exist, {proven} new recipients got it"
 
 
-def _of(counts: list[int], stolen: Rates, honest: Rates) -> tuple[float, int, int]:
+def _of(counts: list[int], burst: bool, script: bool) -> tuple[float, int, int]:
     dead, proven = counts[Counter.NEWLY_DEAD], counts[Counter.PROVEN]
-    return mixture(dead, proven, stolen) - mixture(dead, proven, honest), dead, proven
+    return _ratio(dead, proven, burst, script), dead, proven
+
+
+@lru_cache(maxsize=1 << 14)
+def _ratio(dead: int, proven: int, burst: bool, script: bool) -> float:
+    stolen = mixture(dead, proven, FLOODED if burst else SLOW)
+    return stolen - mixture(dead, proven, SCRIPTED if script else HONEST)

@@ -40,7 +40,7 @@ log = structlog.get_logger()
 
 EVERY: Final = 300.0
 _MAGIC: Final = b"PSAQ"
-_VERSION: Final = 1
+_VERSION: Final = 2
 _ORDER: Final = 1 if sys.byteorder == "little" else 2
 _HEAD: Final = struct.Struct("=4sHHQQdd32s")
 _PROOF: Final = struct.Struct("=I")

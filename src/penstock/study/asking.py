@@ -64,7 +64,7 @@ class AskedAtOnce(Engine):
             k = self._alike(flight, at, n - i, messages, kib)
             found = self._room(flight, at, k, messages, kib)
             if suspects and (found is None or not found.stops):
-                k, found = 1, self._suspected(flight, a, recipients[i], messages) or found
+                k, found = 1, self._suspected(flight, a, recipients[i]) or found
             if found is None or not found.stops:
                 self._charge(flight, second, k, messages)
             else:
