@@ -17,8 +17,9 @@ from penstock.core.events import Accepted, Message
 from penstock.core.ledger import Counter
 from penstock.core.policy import DEFER, HOLD, PASS_ON, REJECT, Action
 from penstock.core.standing import State
-from penstock.servers.milter import MilterKeeper
-from penstock.servers.milter_traffic import MilterTraffic
+from penstock.servers.milter import MilterConnection
+from penstock.servers.milter_keeper import MilterKeeper
+from penstock.servers.milter_traffic import LOCAL, SMTP, MilterTraffic
 from support import ALICE, T0, World, policy
 from wire.milter import mta
 
@@ -63,7 +64,7 @@ class Rig:
     def __init__(self, world: World, path: Path, smtp: bool, on_error: Action) -> None:
         self.world = world
         self.path = path
-        self.traffic = MilterTraffic(smtp)
+        self.traffic = MilterTraffic(SMTP if smtp else LOCAL)
         self.peers: list[Mta] = []
         self.keeper = MilterKeeper(
             world.engine, world.records, lambda: world.at, self.traffic, lambda: on_error
@@ -95,7 +96,9 @@ async def listening(
 ) -> AsyncIterator[Rig]:
     """A world with these limits, and its milter."""
     rig = Rig(World(policy(*limits, over_limit=over_limit)), folder / "milter", smtp, on_error)
-    server = await asyncio.get_running_loop().create_unix_server(rig.keeper.connection, rig.path)
+    server = await asyncio.get_running_loop().create_unix_server(
+        lambda: MilterConnection(rig.keeper), rig.path
+    )
     try:
         yield rig
     finally:
@@ -337,7 +340,10 @@ def test_a_false_hint_is_put_right_by_the_log(folder: Path) -> None:
 def test_a_reference_is_added(folder: Path) -> None:
     async def tale(rig: Rig) -> None:
         rig.world.engine.stamp = lambda sender, at: f"X-Ref: {sender} {at:.0f}"
-        assert await submit(rig, 2, ORIGIN) == [(b"i", b"\0\0\0\0X-Ref\0uid:1033 1700000000\0"), (b"c", b"")]
+        assert await submit(rig, 2, ORIGIN) == [
+            (b"i", b"\0\0\0\0X-Ref\0script:1033:mailer.php 1700000000\0"),
+            (b"c", b""),
+        ]
         peer = await rig.session()
         await peer.say(begin(), mta.rcpt("a@x.y"), mta.rcpt("b@x.y"), replies=2)
         assert (await peer.say(mta.end(), replies=2))[0][1].startswith(b"\0\0\0\0X-Ref\0login:alice")

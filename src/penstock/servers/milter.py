@@ -8,24 +8,15 @@ and is counted. A fault of ours is answered with the policy's ``on_error``.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import itertools
-import socket
-from collections import deque
+import math
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
-
-import structlog
+from typing import Any, ClassVar, Final
 
 from penstock.core.decision import PASS, Decision
-from penstock.core.flight import Channel
-from penstock.core.policy import Action, Verb
-from penstock.engine import Engine
-from penstock.servers.milter_traffic import MilterTraffic
-from penstock.servers.policy import Durability
+from penstock.core.policy import WHOLE_MESSAGE, Verb
+from penstock.servers.milter_keeper import MilterKeeper
+from penstock.servers.milter_link import MilterLink
 from penstock.wire.milter import codes, replies
-from penstock.wire.milter.codec import MilterCodec
 from penstock.wire.milter.codes import Action as Able
 from penstock.wire.milter.commands import (
     Abort,
@@ -42,199 +33,48 @@ from penstock.wire.milter.commands import (
     Quit,
     Rcpt,
 )
-from penstock.wire.milter.envelope import WISH_LOCAL, WISH_SMTP, Envelope, is_local
-
-log = structlog.get_logger()
+from penstock.wire.milter.envelope import Envelope
 
 LEFT: Final = "left"
 """The result of sessions that the policy listener is asked about."""
 UNNAMED: Final = "unnamed"
 
 _MACROS: Final = ("i", "auth_authen")
-_QUICKACK: Final = getattr(socket, "TCP_QUICKACK", None)
 
 
-class MilterKeeper:
-    """What all connections of a listener share."""
-
-    def __init__(
-        self,
-        engine: Engine,
-        records: Durability,
-        clock: Callable[[], float],
-        traffic: MilterTraffic,
-        on_error: Callable[[], Action],
-    ) -> None:
-        self.engine = engine
-        self.records = records
-        self.clock = clock
-        self.traffic = traffic
-        self.on_error = on_error
-        self.wish = WISH_SMTP if traffic.smtp else WISH_LOCAL
-        self.stopping = False
-        self.connections: set[MilterConnection] = set()
-        self.numbers = itertools.count()
-        self._gone = asyncio.Event()
-
-    def connection(self) -> MilterConnection:
-        """Protocol factory for loop.create_server."""
-        return MilterConnection(self)
-
-    def failed(self, who: str) -> Decision:
-        """A fault of ours: shout, and let the mail flow (or as the policy says)."""
-        self.traffic.errors += 1
-        log.exception("milter failed, answering on_error", sender=who)
-        action = self.on_error()
-        text = "Temporary problem, please try again later"
-        return Decision(action.verb, action.argument, "none", "on_error", text)
-
-    def left(self, connection: MilterConnection) -> None:
-        """A connection is closed."""
-        self.connections.discard(connection)
-        if not self.connections:
-            self._gone.set()
-
-    async def drain(self, seconds: float) -> None:
-        """Close every connection, those in the middle of a message when it has ended, or after so long."""
-        self.stopping = True
-        for connection in list(self.connections):
-            connection.close_if_idle()
-        if self.connections:
-            self._gone.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._gone.wait(), seconds)
-        for connection in list(self.connections):
-            connection.close()
-
-
-class MilterConnection(asyncio.Protocol):
+class MilterConnection(MilterLink):
     """One SMTP session, or one local submission."""
 
+    _handlers: ClassVar[Mapping[type, Callable[[Any, Any], bytes]]]
+    """Command → the method that answers it."""
+
     def __init__(self, keeper: MilterKeeper) -> None:
-        self._keeper = keeper
-        self._traffic = keeper.traffic
-        self._codec = MilterCodec()
+        super().__init__(keeper)
         self._replied: frozenset[bytes] = frozenset()
         self._actions = Able(0)
-        self._queue: deque[tuple[bytes, Command]] = deque()
         self._client: Connect | None = None
         self._macros: dict[str, str] = {}
         self._envelope: Envelope | None = None
         self._headers: dict[str, None] = {}
-        self._ticket = 0
-        self._waiting = False
-        self._over = False
-        self._writable = True
-        self._tcp: Any = None
 
-    # --- the connection ---------------------------------------------------------------------
+    def _idle(self) -> bool:
+        return self._envelope is None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A peer has connected: a TCP peer is named by its address, a local one is ``local``."""
-        peer = transport.get_extra_info("peername")
-        tcp = isinstance(peer, tuple) and bool(peer)
-        self._host = peer[0] if tcp else "local"
-        if tcp and _QUICKACK is not None:
-            self._tcp = transport.get_extra_info("socket")
-        self._transport = cast(asyncio.Transport, transport)
-        self._channel = Channel(self._host)
-        self._traffic.connections += 1
-        self._traffic.open += 1
-        self._keeper.connections.add(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The peer is gone; a message that it left open is over."""
-        del exc
-        self._give_up()
-        self._queue.clear()
-        self._keeper.engine.flights.orphan(self._channel)
-        self._traffic.open -= 1
-        self._keeper.left(self)
-
-    def data_received(self, data: bytes) -> None:
-        """Some bytes of a command, a command, or several.
-
-        Over TCP each piece is acknowledged at once: an MTA that sends on without waiting for replies has its
-        next packet held back by its own kernel until then, for 40 ms a message.
-        """
-        if self._tcp is not None:
-            self._tcp.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-        try:
-            self._queue.extend(self._codec.feed(data))
-            if not self._waiting:
-                self._go_on()
-        except ProtocolError as error:
-            self._refuse_peer(error)
-
-    def _go_on(self) -> None:
-        """Answer what has come, up to a reply that has to wait for its record."""
-        answers = bytearray()
-        while self._queue and not self._waiting:
-            answer = self._answer(*self._queue.popleft())
-            if self._ticket > self._keeper.records.durable:
-                self._write(answers)  # it may become durable while we ask for it
-                answers.clear()
-                self._wait(answer)
-            else:
-                answers += answer
-        self._write(answers)
-        if self._over or self._keeper.stopping:
-            self.close_if_idle()
-
-    def _write(self, answers: bytearray) -> None:
-        if answers and not self._transport.is_closing():
-            self._transport.write(bytes(answers))
-
-    def _wait(self, answer: bytes) -> None:
-        """Give an answer when the record that it rests on is durable."""
-        self._waiting = True
-        self._transport.pause_reading()
-        self._keeper.records.when_durable(self._ticket, lambda: self._resume(answer))
-
-    def _resume(self, answer: bytes) -> None:
-        self._waiting = False
-        self._ticket = 0
-        if self._transport.is_closing():
-            return
-        self._transport.write(answer)
-        if self._writable:
-            self._transport.resume_reading()
-        try:
-            self._go_on()
-        except ProtocolError as error:
-            self._refuse_peer(error)
-
-    def pause_writing(self) -> None:
-        """The peer does not read its replies: take nothing more from it."""
-        self._writable = False
-        self._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """The peer reads again."""
-        self._writable = True
-        if not self._waiting:
-            self._transport.resume_reading()
-
-    def _refuse_peer(self, error: ProtocolError) -> None:
-        self._traffic.protocol_errors += 1
-        log.warning("milter peer closed: it does not speak the protocol", peer=self._host, why=str(error))
-        self._queue.clear()
-        self._transport.close()
-
-    def close_if_idle(self) -> None:
-        """Close unless a message is coming in."""
-        if self._envelope is None and not self._waiting:
-            self._transport.close()
-
-    def close(self) -> None:
-        """Close after what is written has gone out: the MTA then goes on without us."""
-        self._transport.close()
-
-    # --- the commands -----------------------------------------------------------------------
+    def _must_wait(self, command: Command) -> bool:
+        """At the end of a local message the log may be about to tell who handed it in."""
+        envelope = self._envelope
+        if type(command) is not EndOfMessage or envelope is None or envelope.asked:
+            return False
+        envelope.asked = True
+        queue_id = self._macros.get("i", "")
+        if self._keeper.locals.must_wait(queue_id, envelope.client, self._go_on_later):
+            self._waiting = True
+            self._transport.pause_reading()
+        return self._waiting
 
     def _answer(self, letter: bytes, command: Command) -> bytes:
         """The reply to one command; empty where the MTA expects none."""
-        handler = _HANDLERS.get(type(command))
+        handler = self._handlers.get(type(command))
         try:
             answer = b"" if handler is None else handler(self, command)
         except ProtocolError:
@@ -247,7 +87,7 @@ class MilterConnection(asyncio.Protocol):
 
     def _failed(self, command: Command) -> bytes:
         envelope = self._envelope
-        decision = self._keeper.failed(envelope.login or envelope.sender if envelope is not None else "")
+        decision = self._keeper.failed(envelope.login or envelope.origin.key if envelope is not None else "")
         if isinstance(command, Rcpt):
             return replies.at_rcpt(decision)
         if isinstance(command, EndOfMessage):
@@ -263,7 +103,7 @@ class MilterConnection(asyncio.Protocol):
     def _connected(self, client: Connect) -> bytes:
         """Sessions of SMTP clients are let go at once where the policy listener is asked about them."""
         self._client = client
-        if self._traffic.smtp or is_local(client):
+        if self._traffic.smtp or self._keeper.locals.covers(client):
             return b""
         self._traffic.ended(LEFT)
         return replies.ACCEPT
@@ -283,16 +123,18 @@ class MilterConnection(asyncio.Protocol):
         self._traffic.last_at = at
         if client is None:
             return b""
-        instance = f"milter.{int(at):x}.{next(self._keeper.numbers):x}.0"
+        began = math.ceil(at)  # not before this process did, or the gate takes it for charged already
+        instance = f"milter.{began:x}.{next(self._keeper.numbers):x}.0"
         self._envelope = Envelope(client, mail, instance)
         self._envelope.login = self._macros.get("auth_authen", "")
+        self._envelope.content = self._keeper.reader()
         return b""
 
     def _rcpt(self, rcpt: Rcpt) -> bytes:
         envelope = self._envelope
         if envelope is None:
             return b""
-        if is_local(envelope.client):
+        if self._keeper.locals.covers(envelope.client):
             envelope.name(rcpt.address)
             return b""
         decision = self._decide(envelope, "RCPT", rcpt.address)
@@ -310,23 +152,23 @@ class MilterConnection(asyncio.Protocol):
 
     def _body(self, body: Body) -> bytes:
         if self._envelope is not None:
-            self._envelope.read += len(body.chunk)
+            self._envelope.take(body.chunk)
         return b""
 
     def _end(self, end: EndOfMessage) -> bytes:
         envelope = self._envelope
         if envelope is None:
             return b""
-        envelope.read += len(end.chunk)
+        envelope.take(end.chunk, last=True)
         envelope.queue_id = self._macros.pop("i", "")
-        if not is_local(envelope.client):
+        named = True
+        if not self._keeper.locals.covers(envelope.client):
             decision = self._decide(envelope, "END-OF-MESSAGE", "")
-        elif envelope.sender:
+        elif self._keeper.locals.name(envelope):
             decision = self._decide_local(envelope)
         else:
-            decision = PASS
+            named, decision = False, PASS
         answer = replies.at_end(decision, self._headers, self._actions)
-        named = envelope.sender or not is_local(envelope.client)
         self._traffic.ended(str(decision.verb if decision.stops else Verb.PASS) if named else UNNAMED)
         self._close_message()
         return answer
@@ -346,6 +188,8 @@ class MilterConnection(asyncio.Protocol):
         for recipient in envelope.named:
             decision = self._decide(envelope, "RCPT", recipient)
             if decision.stops:
+                if decision.verb in WHOLE_MESSAGE:  # a held one will lie in the queue as somebody's
+                    decision = self._decide(envelope, "END-OF-MESSAGE", "")
                 self._give_up()
                 return decision
         return self._decide(envelope, "END-OF-MESSAGE", "")
@@ -378,7 +222,7 @@ class MilterConnection(asyncio.Protocol):
         return b""
 
 
-_HANDLERS: Final[Mapping[type, Callable[[MilterConnection, Any], bytes]]] = {
+MilterConnection._handlers = {
     Offer: MilterConnection._offered,
     Connect: MilterConnection._connected,
     Macros: MilterConnection._told,

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+LOCAL: Final = "local"
+SMTP: Final = "smtp"
+SMARTHOST: Final = "smarthost"
+
 
 class MilterTraffic:
-    """Plain figures of one listener. ``smtp``: it is for SMTP clients, not for local mail.
+    """Plain figures of one listener. ``kind``: for local mail, SMTP clients, or professional customers.
     ``results``: messages by what became of them (a verb; ``left``, ``unnamed``);
     ``refused``: recipients refused one by one, by verb.
     """
 
-    __slots__ = ("connections", "errors", "last_at", "open", "protocol_errors", "refused", "results", "smtp")
+    __slots__ = ("connections", "errors", "kind", "last_at", "open", "protocol_errors", "refused", "results")
 
-    def __init__(self, smtp: bool) -> None:
-        self.smtp = smtp
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
         self.connections = 0
         self.open = 0
         self.errors = 0
@@ -20,6 +26,11 @@ class MilterTraffic:
         self.last_at = 0.0
         self.results: dict[str, int] = {}
         self.refused: dict[str, int] = {}
+
+    @property
+    def smtp(self) -> bool:
+        """It is asked about SMTP clients, not about local mail."""
+        return self.kind != LOCAL
 
     def ended(self, result: str) -> None:
         """One more message came to this."""

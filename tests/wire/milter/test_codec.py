@@ -45,7 +45,7 @@ GOLDEN: list[tuple[str, Command]] = [
     ("00000009 52 3c624078 2e793e00", Rcpt("b@x.y", ())),
     ("00000001 54", Data()),
     ("00000005 55 464f4f00", Unknown("FOO")),
-    ("0000000c 4c 5375626a65637400 686900", Header("Subject", "hi")),
+    ("0000000c 4c 5375626a65637400 686900", Header("Subject", "hi", b"hi")),
     ("00000001 4e", EndOfHeaders()),
     ("00000005 42 61620d0a", Body(b"ab\r\n")),
     ("00000004 45 630d0a", EndOfMessage(b"c\r\n")),
@@ -101,7 +101,7 @@ def test_what_is_sent_is_what_is_read(
     data = mta.offer() + mta.connect() + mta.mail(address, *arguments) + mta.rcpt(address, *arguments)
     data += b"".join(mta.header(*pair) for pair in headers) + mta.EOH + mta.body(chunk)
     expected = [Mail(address, tuple(arguments)), Rcpt(address, tuple(arguments))]
-    expected += [Header(*pair) for pair in headers]  # type: ignore[misc]
+    expected += [Header(name, value, value.encode()) for name, value in headers]  # type: ignore[misc]
     assert read(data)[2:] == [*expected, EndOfHeaders(), Body(chunk)]
 
 
@@ -114,12 +114,16 @@ def test_addresses_of_local_mail_have_no_brackets() -> None:
 def test_a_unix_client_and_an_unknown_one() -> None:
     unix = mta.packet(b"C", mta.texts("localhost") + b"L\0\0" + mta.texts("/run/x"))
     assert read(mta.offer() + unix)[-1] == Connect("localhost", "L", 0, "/run/x")
+    sendmail = mta.packet(b"C", mta.texts("x") + b"6\0\x19" + mta.texts("IPv6:2001:db8::1"))
+    assert read(mta.offer() + sendmail)[-1] == Connect("x", "6", 25, "2001:db8::1")
     assert read(mta.offer() + mta.packet(b"C", mta.texts("x") + b"U"))[-1] == Connect("x", "U", 0, "")
 
 
 def test_bytes_that_are_no_utf_8_are_readable() -> None:
     raw = mta.packet(b"L", b"X-\xff\0caf\xe9\0")
-    assert read(mta.offer() + mta.connect() + mta.mail() + raw)[-1] == Header("X-\\xff", "caf\\xe9")
+    assert read(mta.offer() + mta.connect() + mta.mail() + raw)[-1] == Header(
+        "X-\\xff", "caf\\xe9", b"caf\xe9"
+    )
 
 
 BAD = {

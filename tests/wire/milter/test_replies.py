@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from penstock.core.decision import PASS, Decision
 from penstock.core.flight import ASKS_END
 from penstock.core.policy import Verb
+from penstock.core.witness import Claim, Witness
 from penstock.wire.milter import replies
 from penstock.wire.milter.codes import Action
 from penstock.wire.milter.commands import Connect, Header, Mail
@@ -95,6 +98,9 @@ def test_the_question_about_a_recipient() -> None:
         "login": "Alice",
         "context": ASKS_END,
         "sender": "",
+        "under": "",
+        "fingerprint": None,
+        "score": 0.0,
     }
 
 
@@ -124,31 +130,63 @@ def test_a_claimed_size(argument: str, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "sender"),
+    ("value", "claimed"),
     [
-        ("1033:mailer.php", "uid:1033"),
-        (" 33:index.php(12) : eval()'d code", "uid:33"),
-        ("0:cron.php", "uid:0"),
-        ("mailer.php", ""),
-        ("-1:x", ""),
-        ("1033", ""),
-        ("4294967295:x", ""),
-        ("99999999999:x", ""),
-        ("\u0663\u0663:x", ""),
-        ("", ""),
+        ("1033:mailer.php", ("1033", "mailer.php")),
+        (" 33: index.php(12) : eval()'d code", ("33", "index.php")),
+        ("0:cron.php\n more", ("0", "cron.php")),
+        ("1033:/srv/somebody/elses.php", ("1033", "elses.php")),
+        ("1033:../x", ("1033", "x")),
+        ("1033:", ("1033", "")),
+        ("1033:a\0b", ("1033", "")),
+        ("1033:" + "x" * 256, ("1033", "")),
+        ("mailer.php", None),
+        ("-1:x", None),
+        ("1033", None),
+        ("4294967295:x", None),
+        ("99999999999:x", None),
+        ("\u0663\u0663:x", None),
+        ("", None),
     ],
 )
-def test_what_php_says_of_the_sender(value: str, sender: str) -> None:
+def test_what_php_says_of_the_sender(value: str, claimed: tuple[str, str] | None) -> None:
     envelope = Envelope(CLIENT, Mail("", ()), "1")
     envelope.learn(Header("X-PHP-Originating-Script", value))
-    assert envelope.sender == sender
+    assert envelope.claims == ((Claim(Witness.HEADER, *claimed),) if claimed else ())
 
 
 def test_the_first_script_counts() -> None:
     envelope = Envelope(CLIENT, Mail("", ()), "1")
     for value in ("1033:a.php", "1044:b.php"):
         envelope.learn(Header("x-php-originating-SCRIPT", value))
-    assert envelope.sender == "uid:1033"
+    assert envelope.claims == (Claim(Witness.HEADER, "1033", "a.php"),)
+
+
+@pytest.mark.parametrize(
+    ("value", "user"),
+    [
+        ("by web1.example.net (Postfix, from userid 33)\n\tid 4Xy1; Sun, 22 Nov 2026 05:05:53 +0000", "33"),
+        ("(from www-data@localhost)\n\tby web1.example.net (8.17.1/8.17.1/Submit) id 5AM; Sun", "www-data"),
+        ("from www-data by web1.example.net with local (Exim 4.96)\n\tid 1t; Sun", "www-data"),
+        ("by web1.example.net (sSMTP sendmail emulation); Sun, 22 Nov 2026", ""),
+        ("from x (y [192.0.2.1])\n\tby web1 (Postfix) with ESMTP id 4", ""),
+        ("by web1 (Postfix, from userid 99999999999)", ""),
+    ],
+)
+def test_what_the_mta_of_a_relay_says(value: str, user: str) -> None:
+    envelope = Envelope(CLIENT, Mail("", ()), "1")
+    envelope.learn(Header("Received", value))
+    envelope.learn(Header("Received", "by evil (Postfix, from userid 1)"))
+    assert envelope.claims == ((Claim(Witness.RELAY, user),) if user else ())
+
+
+@given(st.text(max_size=3000))
+def test_no_header_does_harm(value: str) -> None:
+    envelope = Envelope(CLIENT, Mail("", ()), "1")
+    envelope.learn(Header("X-PHP-Originating-Script", value))
+    envelope.learn(Header("Received", value))
+    for claim in envelope.claims:
+        assert claim.user and "/" not in claim.script and claim.script.isprintable()
 
 
 def test_many_recipients_are_counted_not_kept() -> None:

@@ -35,6 +35,7 @@ DISCARD: Final = b"d"
 REPLY: Final = b"y"
 QUARANTINE: Final = b"q"
 INSERT_HEADER: Final = b"i"
+CHANGE_HEADER: Final = b"m"
 
 
 class Action(IntFlag):

@@ -64,10 +64,11 @@ class Unknown(NamedTuple):
 
 
 class Header(NamedTuple):
-    """A header field; a folded value has its line feeds."""
+    """A header field; a folded value has its line feeds. ``raw``: the value's bytes as they came."""
 
     name: str
     value: str
+    raw: bytes = b""
 
 
 class EndOfHeaders(NamedTuple):
@@ -152,6 +153,8 @@ def _connect(data: bytes) -> Connect:
     if family not in ("4", "6", "L") or len(rest) < 3:
         raise ProtocolError(f"a connection of no known family: {rest[:40]!r}")
     address = _strings("connection", rest[3:], 1)[0]
+    if family == "6" and address[:5].lower() == "ipv6:":  # Sendmail writes it so
+        address = address[5:]
     return Connect(_text(name), family, int.from_bytes(rest[1:3], "big"), address)
 
 
@@ -174,7 +177,7 @@ def _header(data: bytes) -> Header:
     name, _, value = _text(data).partition("\0")
     if value[-1:] != "\0" or not name:
         raise ProtocolError(f"a header field without name or end: {data[:40]!r}")
-    return Header(name, value[:-1])
+    return Header(name, value[:-1], data.partition(b"\0")[2][:-1])
 
 
 def _macros(data: bytes) -> Macros:

@@ -64,5 +64,21 @@ def _inserted(line: str) -> bytes:
     )
 
 
+def inserted(name: bytes, value: bytes) -> bytes:
+    """A header field above all others, its value as it is to stand there (folded by LF and a space)."""
+    return packet(codes.INSERT_HEADER, struct.pack("!I", 0) + _whole(name) + _whole(value))
+
+
+def deleted(name: bytes, index: int) -> bytes:
+    """The ``index``-th field of that name, counted from 1, is taken out. Of several the last one goes first:
+    MTAs differ in whether the others are counted anew."""
+    return packet(codes.CHANGE_HEADER, struct.pack("!I", index) + _whole(name) + b"\0")
+
+
+def _whole(text: bytes) -> bytes:
+    """A text as the protocol ends it."""
+    return text.replace(b"\0", b"") + b"\0"
+
+
 def _line(text: str) -> bytes:
     return " ".join(text.replace("\0", " ").split()).encode("ascii", "backslashreplace")
