@@ -20,6 +20,7 @@ with atheris.instrument_imports(include=["penstock.wire.milter", "penstock.core"
     from penstock.wire.milter.codec import MilterCodec
     from penstock.wire.milter.codes import Action
     from penstock.wire.milter.commands import (
+        Body,
         Command,
         Connect,
         EndOfMessage,
@@ -30,6 +31,9 @@ with atheris.instrument_imports(include=["penstock.wire.milter", "penstock.core"
         Rcpt,
     )
     from penstock.wire.milter.envelope import WISH_SMTP, Envelope, is_local
+    from penstock.wire.milter.smarthost import Orders, Piece
+
+TAGS = ("x-tag", "subject", "")
 
 
 def read(pieces: list[bytes]) -> tuple[list[Command], bool]:
@@ -62,23 +66,41 @@ def split(data: bytes, steps: bytes) -> list[bytes]:
 
 def follow(commands: list[Command]) -> None:
     """What a listener does with them."""
-    client, envelope = None, None
+    client, envelope, piece = None, None, Piece(TAGS)
     for command in commands:
         if isinstance(command, Connect):
             client = command
             assert is_local(client) in (True, False)
         elif isinstance(command, Mail) and client is not None:
-            envelope = Envelope(client, command, "1")
+            envelope, piece = Envelope(client, command, "1"), Piece(TAGS)
+            piece.hash_body()
         elif envelope is not None:
             if isinstance(command, Header):
                 envelope.learn(command)
+                piece.header(command)
+            elif isinstance(command, Body):
+                piece.body(command.chunk)
             elif isinstance(command, Rcpt):
                 envelope.name(command.address)
                 told(envelope.attempt("RCPT", command.address, 1.0, "mx1").recipient)
             elif isinstance(command, EndOfMessage):
+                changed(piece, command, envelope.mail_from)
                 attempt = envelope.attempt("END-OF-MESSAGE", "", 1.0, "mx1")
                 assert attempt.size >= 0 and attempt.recipient_count >= 0
                 assert attempt.sender == "" or attempt.sender[4:].isdigit()
+
+
+def changed(piece: Piece, end: EndOfMessage, text: str) -> None:
+    """Whatever a message holds, what is changed of it is whole packets with two texts."""
+    piece.body(end.chunk)
+    piece.author_domain()
+    assert piece.unsubscribe(1) in ("", "missing", "link", "one-click")
+    data = piece.stripped() + piece.sent_on(Orders((), text, text, text), (), 1)
+    while data:
+        length = int.from_bytes(data[:4], "big")
+        assert 0 < length <= len(data) - 4 and data[4:5] in (b"i", b"m")
+        assert data[4 : 4 + length].count(b"\0", 5) == 2 and data[3 + length] == 0
+        data = data[4 + length :]
 
 
 def told(text: str) -> None:

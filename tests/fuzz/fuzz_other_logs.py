@@ -1,4 +1,4 @@
-"""Fuzz the parsers of Exim, Dovecot, PHP and saslauthd: any line is a fact, ignored or unknown.
+"""Fuzz the parsers of Exim, Dovecot, PHP, saslauthd, the wrapper and web servers: a fact, ignored, unknown.
 
     python tests/fuzz/fuzz_other_logs.py [-runs=N] [-max_total_time=S] [CORPUS...]
 
@@ -13,12 +13,15 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["penstock.wire"]):
-    from penstock.core.events import LoggedIn
-    from penstock.wire.maillog import dovecot, exim, php, saslauthd
+    from penstock.core.events import LoggedIn, Posted, Submitted
+    from penstock.wire import weblog
+    from penstock.wire.maillog import dovecot, exim, php, saslauthd, wrapper
     from penstock.wire.maillog.facts import Arrived, Refused
 
 TRUE = "192.0.2.66"
 QUEUE_ID = "1rTxyz-000000005vi-0000"
+ROOTS = weblog.Roots({}, "/srv/{host}")
+STAMP = "[22/Nov/2026:05:05:53 +0000]"
 MAILED = f"H=(pc) [{TRUE}] P=esmtpsa A=plain:mallory"
 
 
@@ -52,11 +55,30 @@ def check_others(text: str) -> None:
     assert told.login in ("", text)
 
 
+def check_web(text: str) -> None:
+    """What a browser writes: the URL, its user's name, its own; the servers escape quotes."""
+    told = text.replace("\\", "\\\\").replace('"', '\\"')
+    url = told.replace(" ", "%20")
+    for line in (
+        f'a.example:80 {TRUE} - - {STAMP} "POST /{url} HTTP/1.1" 200 1 "-" "-"',
+        f'a.example:80 {TRUE} - - {STAMP} "GET /x.php HTTP/1.1" 200 1 "-" "{told}"',
+        f'a.example:80 {TRUE} - {told} {STAMP} "POST /x.php HTTP/1.1" 200 1 "-" "-"',
+    ):
+        found = weblog.parse(line, ROOTS)
+        assert not isinstance(found, Posted) or found.path.startswith("/srv/a.example/")
+        assert not isinstance(found, Posted) or (found.client_address, found.at) == (TRUE, 1795323953.0)
+    called = wrapper.parse(1.0, "s", f"uid=1033 script={url}")
+    assert isinstance(called, Submitted) and called.user == "1033"
+    assert not called.script or (called.script.startswith("/") and "/../" not in called.script)
+
+
 def check(data: bytes) -> None:
     """One input."""
     text = data.decode("utf-8", "surrogateescape").replace("\n", " ")
-    for parse in (exim.parse, dovecot.parse, php.parse, saslauthd.parse):
+    for parse in (exim.parse, dovecot.parse, php.parse, saslauthd.parse, wrapper.parse):
         parse(1.0, "s", text)
+    weblog.parse(text, ROOTS)
+    check_web(text)
     check_exim(text)
     check_others(text)
 

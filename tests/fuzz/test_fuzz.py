@@ -16,7 +16,8 @@ SECONDS = os.environ.get("FUZZ_SECONDS", "6")
 
 
 @pytest.mark.parametrize(
-    "name", ["policy", "milter", "recovery", "replies", "other_logs", "postfix_log", "queue", "reports"]
+    "name",
+    ["policy", "milter", "content", "recovery", "replies", "other_logs", "postfix_log", "queue", "reports"],
 )
 def test_fuzz(name: str, tmp_path: Path) -> None:
     pytest.importorskip("atheris")
@@ -33,7 +34,8 @@ def test_fuzz(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["policy", "milter", "recovery", "replies", "other_logs", "postfix_log", "queue", "reports"]
+    "name",
+    ["policy", "milter", "content", "recovery", "replies", "other_logs", "postfix_log", "queue", "reports"],
 )
 def test_the_corpus_is_small(name: str) -> None:
     files = list((HERE / "corpus" / name).iterdir())
