@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from penstock.core.events import LoggedIn, ScriptMailed
+from penstock.core.events import LoggedIn, Posted, ScriptMailed, Submitted
 
 
 class Client(NamedTuple):
@@ -166,4 +166,6 @@ Fact = (
     | Called
     | LoggedIn
     | ScriptMailed
+    | Submitted
+    | Posted
 )

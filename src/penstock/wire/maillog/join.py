@@ -28,8 +28,11 @@ from penstock.core.events import (
     Died,
     Event,
     LoggedIn,
+    Posted,
     Rejected,
     ScriptMailed,
+    Seen,
+    Submitted,
 )
 from penstock.wire.maillog import join_filter, join_state
 from penstock.wire.maillog.facts import (
@@ -353,7 +356,7 @@ class Join:
         self._memory.bury(m, fact.at + AFTERMATH)
         return (Died(fact.at, m, fact.reply),)
 
-    def _passed(self, fact: LoggedIn | ScriptMailed) -> Sequence[Event]:
+    def _passed(self, fact: LoggedIn | Seen) -> Sequence[Event]:
         return (fact,)
 
     def _nothing(self, fact: Called) -> Sequence[Event]:
@@ -392,4 +395,6 @@ _HANDLERS: dict[type, Callable[[Join, Any], Sequence[Event]]] = {
     Called: Join._nothing,
     LoggedIn: Join._passed,
     ScriptMailed: Join._passed,
+    Submitted: Join._passed,
+    Posted: Join._passed,
 }

@@ -11,16 +11,19 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from penstock.wire.maillog import dovecot, exim, php, postfix, saslauthd
+from penstock.wire import weblog
+from penstock.wire.maillog import dovecot, exim, php, postfix, saslauthd, wrapper
 from penstock.wire.maillog.facts import Fact
 from penstock.wire.maillog.kinds import IGNORED, Found, Kind, Parse
 from penstock.wire.maillog.stamps import Clock
+from penstock.wire.weblog import Roots
 
 PROGRAMS: dict[str, Parse] = {
     "dovecot": dovecot.parse,
     "exim": exim.parse,
     "php": php.parse,
     "saslauthd": saslauthd.parse,
+    wrapper.PROGRAM: wrapper.parse,
 }
 """Programs other than Postfix. ``dovecot``, ``exim`` and ``php`` are also the parsers of files of their own
 format, whose lines name neither host nor program."""
@@ -63,19 +66,23 @@ def _unheard(at: float, scope: str, text: str) -> Found:
 Route = tuple[Parse, str, str]
 """Where the lines of one ``host program[pid]`` go: (parser, scope, daemon). A plain tuple: the quickest."""
 
+NO_ROOTS = Roots()
+
 FOREIGN: Route = (_unheard, "", "")
 UNTAGGED: Route = (_unheard, "", NO_PROGRAM)
 
 
 class Reader:
-    """Lines in, facts out. ``host`` is the name of the machine whose lines do not tell one.
+    """Lines in, facts out. ``host`` is the name of the machine whose lines do not tell one. ``roots``: by
+    which a web server's lines name scripts; without any they are ignored.
 
     Counts: ``understood`` (facts), ``ignored`` (kinds in ``KINDS``), ``foreign`` (programs not read),
     ``unknown`` by daemon, with the last such line of each in ``samples``.
     """
 
-    def __init__(self, clock: Clock, host: str = "localhost") -> None:
+    def __init__(self, clock: Clock, host: str = "localhost", roots: Roots = NO_ROOTS) -> None:
         self.clock = clock
+        self._roots = roots
         self.understood = 0
         self.ignored = 0
         self.foreign = 0
@@ -201,7 +208,22 @@ class Reader:
         at_unpadded = unpadded and self.clock.classic(unpadded[1])
         if unpadded and at_unpadded is not None:
             return self._tagged(at_unpadded, line, unpadded.end())
+        if weblog.is_line(line):
+            return self._requested(line)
         return self._not_known(NO_STAMP, line)
+
+    def feed_request(self, line: str) -> Fact | None:
+        """A line of a web server's access log."""
+        fact = self._requested(line)
+        self.understood += fact is not None
+        return fact
+
+    def _requested(self, line: str) -> Fact | None:
+        found = weblog.parse(line, self._roots) if self._roots else IGNORED
+        if found is IGNORED:
+            self.ignored += 1
+            return None
+        return found if found is not None else self._not_known(NO_STAMP, line)
 
     def _not_known(self, daemon: str, line: str) -> Fact | None:
         if not line or _REPEATED.match(line):

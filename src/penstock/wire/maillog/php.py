@@ -19,7 +19,7 @@ IGNORES = {"PHP ": _FAULT, "Stack trace:": _FAULT, "#": _FAULT, "  thrown in ": 
 KINDS = tuple(Kind("php", prefix, why) for prefix, why in IGNORES.items())
 
 _MAILED = re.compile(r"(?:\[[^\]]{11,70}\] )?mail\(\) on \[([^\n]*?):(\d{1,9})\]: To: ?")
-_EVALED = re.compile(r"\(\d+\) : (?:eval\(\)'d code|runtime-created function|regexp code|assert code).*")
+EVALED = re.compile(r"\(\d+\) : (?:eval\(\)'d code|runtime-created function|regexp code|assert code).*")
 _PIECE = re.compile(r'[,;]|(?:[^",;(]|"(?:[^"\\]|\\.)*+(?:"|\\?$)|\([^()]*\)?)++', re.DOTALL)
 _IGNORES = tuple(IGNORES)
 
@@ -30,7 +30,7 @@ def parse(at: float, scope: str, text: str) -> Found:
     if found is None:
         return IGNORED if text.startswith(_IGNORES) or not text.strip() else None
     to = text[found.end() :].partition(" -- Headers: ")[0]
-    path = _EVALED.sub("", found[1])
+    path = EVALED.sub("", found[1])
     return ScriptMailed(at, path, int(found[2]), _count(to))
 
 
