@@ -13,41 +13,11 @@ from typing import Final, NamedTuple, TextIO
 
 from bench.detection.mail import Mail
 
+from penstock.core.flight import ASKS_END
+from penstock.demo.smtpd import REQUEST
+
 PIDS: Final = 60
 """smtpd processes that take turns."""
-
-HEAD: Final = """\
-request=smtpd_access_policy
-protocol_state={stage}
-protocol_name=ESMTP
-client_address={address}
-client_name={name}
-client_port={port}
-reverse_client_name={name}
-server_address=192.0.2.1
-server_port=587
-helo_name=[{address}]
-sender={sender}
-recipient={recipient}
-recipient_count={count}
-queue_id={queue_id}
-instance={instance}
-size={size}
-etrn_domain=
-stress=
-sasl_method={method}
-sasl_username={login}
-sasl_sender=
-ccert_subject=
-ccert_issuer=
-ccert_fingerprint=
-ccert_pubkey_fingerprint=
-encryption_protocol=TLSv1.3
-encryption_cipher=TLS_AES_256_GCM_SHA384
-encryption_keysize=256
-policy_context=penstock/rcpt+eom
-
-"""  # names and order of Postfix 3.7
 
 
 class Session(NamedTuple):
@@ -66,11 +36,13 @@ class Session(NamedTuple):
         ended = place == len(to)
         about = to[0] if ended and len(to) == 1 else None if ended else to[place]
         micros = int(self.begun % 1 * 1e6)
-        return HEAD.format(
+        return REQUEST.format(
             stage="END-OF-MESSAGE" if ended else "RCPT",
             address=self.mail.ip,
             name=self.client.partition("[")[0],
             port=1024 + self.number * 7919 % 64000,
+            helo=f"[{self.mail.ip}]",
+            context=ASKS_END,
             sender=self.mail.envelope,
             recipient=about.text if about is not None else "",
             count=len(to) if ended else 0,

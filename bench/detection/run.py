@@ -24,24 +24,20 @@ from bench.detection.score import Labels, Score
 from bench.detection.streams import SENDING
 from rich.console import Console
 
-from penstock.signals import SIGNALS
-
 RESULTS = Path(__file__).parents[1] / "results"
 console = Console() if sys.stdout.isatty() else Console(width=200)
 
 
 @dataclass(frozen=True)
 class Run:
-    """What is run over each corpus, and all figures so far. ``without``: of Penstock without a signal."""
+    """What is run over each corpus, and all figures so far."""
 
     params: Params
     source: str
     policy: Path | None
     requests: bool
     rules_only: bool
-    silent: tuple[str, ...]
     scores: dict[str, Score] = field(default_factory=dict)
-    without: dict[str, Score] = field(default_factory=dict)
 
     def corpus(self, folder: Path, seed: int) -> None:
         """Make a corpus, replay it, add it to the scores."""
@@ -53,15 +49,13 @@ class Run:
         told = f"{corpus.lines:,} lines, {corpus.messages:,} messages in {time.perf_counter() - begun:.0f} s"
         console.print(f"{self.source}, seed {seed}: {told}")
         if not self.rules_only:
-            self._replay(folder, labels, "", self.scores.setdefault("Penstock", Score("Penstock")))
-        for signal in self.silent:
-            self._replay(folder, labels, signal, self.without.setdefault(signal, Score(signal)))
+            self._replay(folder, labels, self.scores.setdefault("Penstock", Score("Penstock")))
 
-    def _replay(self, folder: Path, labels: Labels, silent: str, score: Score) -> None:
+    def _replay(self, folder: Path, labels: Labels, score: Score) -> None:
         begun = time.perf_counter()
-        verdicts, delays, unknown = replayed(folder, self.policy, silent)
+        verdicts, delays, unknown = replayed(folder, self.policy)
         score.add(labels, verdicts, self.params.warm_up, delays)
-        told = f"  replayed{' without ' * bool(silent)}{silent} in {time.perf_counter() - begun:.0f} s"
+        told = f"  replayed in {time.perf_counter() - begun:.0f} s"
         console.print(f"{told}, {unknown:,} lines not understood")
 
     def show(self) -> None:
@@ -70,8 +64,6 @@ class Run:
         console.print(
             plot.text([point(score) for score in self.scores.values()]), markup=False, soft_wrap=True
         )
-        if self.without:
-            console.print(tables.ablation(self.scores["Penstock"], list(self.without.values())))
 
     def write(self, name: str, seeds: tuple[int, ...]) -> None:
         """Figures and plot as files."""
@@ -84,7 +76,6 @@ class Run:
             "source": self.source,
             "seeds": seeds,
             "scores": [score.as_json() for score in self.scores.values()],
-            "without": [score.as_json() for score in self.without.values()],
         }
         (RESULTS / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n")
         console.print(f"written: {os.path.relpath(RESULTS / name)}.svg and .json")
@@ -108,7 +99,6 @@ def point(score: Score) -> plot.Point:
 @click.option("--cases", type=click.IntRange(1), help="Attacks, and hard cases, of each family.")
 @click.option("--policy", type=click.Path(path_type=Path, exists=True), help="Default: an empty file.")
 @click.option("--rules-only", is_flag=True, help="The field's rules, without Penstock.")
-@click.option("--ablation", is_flag=True, help="Penstock without each of its signals, too: many replays.")
 @click.option(
     "--keep", type=click.Path(path_type=Path), help="Folder for the corpora; otherwise they are removed."
 )
@@ -116,7 +106,7 @@ def point(score: Score) -> plot.Point:
 @click.option("--name", default="detection", show_default=True, help="Of the results' files.")
 def main(
     source: str | None, seeds: tuple[int, ...], accounts: int | None, days: int | None, cases: int | None,
-    policy: Path | None, rules_only: bool, ablation: bool, keep: Path | None, requests: bool, name: str,
+    policy: Path | None, rules_only: bool, keep: Path | None, requests: bool, name: str,
 ) -> None:  # fmt: skip
     """Leak and false pauses of Penstock and of the field's rules, over corpora drawn from these seeds."""
     source = source or ("eucore" if (SENDING / "eucore.tsv.gz").exists() else "own")
@@ -124,12 +114,9 @@ def main(
         raise click.ClickException(f"{SENDING} is absent: use --source own")
     if requests and keep is None:
         raise click.UsageError("--requests needs --keep: without it the corpora are removed")
-    if rules_only and ablation:
-        raise click.UsageError("--ablation replays Penstock: leave out --rules-only")
     p = Params()
     params = replace(p, accounts=accounts or p.accounts, days=days or p.days, cases=cases or p.cases)
-    silent = tuple(signal for signal, _, _ in SIGNALS) if ablation else ()
-    run = Run(params, source, policy, requests, rules_only, silent)
+    run = Run(params, source, policy, requests, rules_only)
     with ExitStack() as stack:
         base = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="detection-")))
         for seed in seeds:

@@ -111,25 +111,6 @@ def hard_cases(scores: list[Score]) -> Table:
     return table
 
 
-def ablation(whole: Score, without: list[Score]) -> Table:
-    """Signals × families: what Penstock does without each. "=": the same as with all."""
-    title = "Without one signal: leak median / p95 / stopped %, hard cases paused %, false pauses per 10,000"
-    table = Table(title=f"{title} (=: as with all)", title_justify="left")
-    for column in ("without", *FAMILIES, "hard %", "false", "with hard"):
-        table.add_column(column, justify="left" if column == "without" else "right")
-    before = _ablated(whole)
-    table.add_row("(all count)", *before, end_section=True)
-    for score in without:
-        now = _ablated(score)
-        table.add_row(score.name, *("=" if a == b else b for a, b in zip(before, now, strict=True)))
-    return table
-
-
-def _ablated(score: Score) -> list[str]:
-    figures = (score.hard_percent(), score.per_10k("real"), score.per_10k("all"))
-    return [*(_attack(f, score.families[f]) for f in FAMILIES), *(f"{n:.2f}" for n in figures)]
-
-
 def show(console: Console, scores: list[Score]) -> None:
     """Everything."""
     days = sum(scores[0].days[k] for k in ("ordinary", "business"))

@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from bench.detection import plot, rules, run, tables
+from bench.detection import ablation, plot, rules, run, tables
 from bench.detection.corpus import Corpus, make
 from bench.detection.params import Params
 from bench.detection.postfix_log import EPOCH
@@ -113,18 +113,27 @@ def test_a_bar_that_is_just_missed_does_not_look_reached() -> None:
     assert "12.5 / 13 / 99 !" in printed(tables.attacks([score]))
 
 
-def test_the_ablation_shows_only_what_is_different() -> None:
-    whole, without, same = Score("Penstock"), Score("bounces"), Score("volume")
-    for score, leak in ((whole, 10.0), (without, 300.0), (same, 10.0)):
-        score.families["snowshoe"] = Family([leak], 1)
+def test_the_ablation_shows_what_changes() -> None:
+    whole, without, same = Score("all"), Score("bounces"), Score("volume")
+    for score, leak, stopped in ((whole, 10.0, 2), (without, 300.0, 1), (same, 10.0, 2)):
+        score.families["snowshoe"] = Family([leak, leak], stopped)
+        score.hard["travel"] = [4, 2 - stopped]
     lines = {
         line.split("│")[1].strip(): line
-        for line in printed(tables.ablation(whole, [without, same])).splitlines()
+        for line in printed(ablation.table(whole, [without, same])).splitlines()
         if "│" in line
     }
-    assert "10 / 10 / 100" in lines["(all count)"]
-    assert "300 / 300 / 100 !" in lines["bounces"]
-    assert lines["volume"].count("=") == len(tables.FAMILIES) + 3
+    assert "10 / 100" in lines[ablation.ALL]
+    assert "+290.0 / -50" in lines["bounces"] and "+25.00" in lines["bounces"]
+    assert lines["volume"].count("=") == 4
+
+
+def test_an_ablation_replays_once_for_each_signal(corpus: Corpus, small: Params) -> None:
+    scores = {name: Score(name) for name in (ablation.ALL, "bounces")}
+    ablation.replay_all(corpus.folder, scores, small.warm_up, None, 2)
+    found = [score.as_json() for score in scores.values()]
+    assert found[0]["families"] != found[1]["families"]
+    assert sum(family["attacks"] + family["early"] for family in found[0]["families"].values()) > 5
 
 
 def test_slowed_mail_that_is_let_go_after_the_pause_is_no_leak(tmp_path: Path) -> None:
@@ -162,13 +171,9 @@ def test_the_plot_on_a_terminal_has_every_way_once() -> None:
     assert {"*  ours: 5.0 %, 8", "b  Wald: 0.0 %, 12"} <= set(drawn.splitlines())
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [(["--requests"], "--requests needs --keep"), (["--rules-only", "--ablation"], "leave out --rules-only")],
-)
-def test_options_that_make_no_sense_together(arguments: list[str], words: str) -> None:
-    done = CliRunner().invoke(run.main, ["--source", "own", *arguments])
-    assert done.exit_code == 2 and words in done.output
+def test_options_that_make_no_sense_together() -> None:
+    done = CliRunner().invoke(run.main, ["--source", "own", "--requests"])
+    assert done.exit_code == 2 and "--requests needs --keep" in done.output
 
 
 def test_a_run_prints_and_writes_everything(
@@ -177,14 +182,13 @@ def test_a_run_prints_and_writes_everything(
     monkeypatch.setattr(run, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(run, "console", Console(width=200, file=StringIO()))
     tiny = replace(small, accounts=2, snowshoe_campaigns=0)
-    found = run.Run(tiny, "own", None, True, False, ("volume",))
+    found = run.Run(tiny, "own", None, True, False)
     found.corpus(tmp_path / "own-1", 1)
     found.show()
     found.write("tried", (1,))
     told = run.console.file.getvalue()  # type: ignore[attr-defined]
-    assert "Without one signal" in told and "recipients leaked, median" in told
+    assert "recipients leaked, median" in told
     written = json.loads((tmp_path / "results" / "tried.json").read_text())
     assert [score["name"] for score in written["scores"]] == [*rules.RULES, "Penstock"]
-    assert [score["name"] for score in written["without"]] == ["volume"]
     assert (tmp_path / "own-1" / "requests.txt").stat().st_size > 0
     ElementTree.fromstring((tmp_path / "results" / "tried.svg").read_text())

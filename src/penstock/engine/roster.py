@@ -25,6 +25,10 @@ _STRICT: Final = (State.OPEN, State.PROBATION, State.SLOWED, State.PAUSED, State
 REST: Final = 6 * 3600.0
 """Seconds without a count after which a sender is kept packed."""
 
+_WATCHED: Final = 86400.0
+_SUSPECTED: Final = 7 * 86400.0
+"""The same of one whose foreign network, or whose suspicion, the signals remember: that is not packed."""
+
 
 class UnknownSender(LookupError):
     """Nobody of that name has been seen; the message says so."""
@@ -32,7 +36,7 @@ class UnknownSender(LookupError):
 
 class Roster:
     """Senders by key. Standing and exceptions are recorded as they change; ``on_standing`` hears of
-    (sender, old, new)."""
+    (sender, old, new); ``user_of`` knows the key of a script's user from before, or ""."""
 
     def __init__(
         self,
@@ -48,6 +52,7 @@ class Roster:
         self.overrides = dict(remembered.overrides)
         self.watching_since = remembered.installed_at
         self.on_standing: Callable[[Sender, Standing, Standing], None] = lambda sender, old, new: None
+        self.user_of: Callable[[str], str] = lambda script: ""
         self._directory = directory
         self._records = records
         self._counts = counts
@@ -96,6 +101,24 @@ class Roster:
             key = self._spelled(spelling, ip_key(address))
         return self.get(key, at)
 
+    def local(self, key: str, under: str, at: float) -> Sender:
+        """The sender of mail that was handed in on a machine. ``under``: the user whose script it is.
+
+        A script by its path is also under the short name that its header gives it, once somebody has judged
+        that one: a pause of ``script:1033:x.php`` must not end because the path has become known."""
+        sender = self.get(key, at)
+        if not under or sender.kind != "script":
+            return sender
+        if key.startswith("script:/"):
+            short = self.senders.get(f"script:{under.removeprefix('uid:')}:{key.rpartition('/')[2]}")
+            if short is not None and short.standing is not INITIAL:
+                under = self.local(short.key, under, at).key
+        if sender.under != under:
+            sender.under = under
+            self._place(sender, sender.entry)
+            sender.look_again()
+        return sender
+
     def known_login(self, typed: str) -> Sender | None:
         """The sender behind a login that somebody merely tried; None when nobody of that name has mailed."""
         return self._known(login_key(typed, self.policy.naming))
@@ -131,7 +154,14 @@ class Roster:
         return sender
 
     def _place(self, sender: Sender, entry: Entry | None) -> None:
-        """Take over what the directory says, the customer as parent included."""
+        """Take over what the directory says, the customer as parent included. A script belongs to its user,
+        and its user to the customer."""
+        if sender.kind == "script":
+            sender.under = sender.under or self.user_of(sender.key)
+        if sender.under:
+            sender.entry = entry or sender.entry
+            sender.parent = self.get(sender.under, sender.first_seen)
+            return
         if entry is None:
             return
         sender.entry = entry
@@ -157,8 +187,8 @@ class Roster:
     def put_to_rest(self, at: float, most: int) -> None:
         """Look at so many senders, and keep those packed that have been quiet for ``REST``.
 
-        A sleeping sender costs a third and wakes up with its counts when it is needed. Customers
-        stay, because their senders point to them.
+        A sleeping sender costs a third and wakes up with its counts when it is needed. Customers and
+        users stay, because their senders point to them.
         """
         for _ in range(most):
             key = next(self._patrol, None)
@@ -172,10 +202,10 @@ class Roster:
 
     def _may_rest(self, sender: Sender, at: float) -> bool:
         return (
-            max(sender.ledger.last_at(), sender.first_seen) + REST < at
+            max(sender.ledger.last_at(), sender.first_seen) + _stays_awake(sender) < at
             and sender.standing is INITIAL
             and sender.key not in self.overrides
-            and sender.kind != "customer"
+            and sender.kind not in ("customer", "uid")
         )
 
     # --- rules ------------------------------------------------------------------------------
@@ -325,3 +355,11 @@ class Roster:
                     self.replan(sender, at)
                 if sender.standing.state is not State.OPEN:
                     yield sender
+
+
+def _stays_awake(sender: Sender) -> float:
+    """For how many seconds without a count."""
+    watch = sender.watch
+    if watch is None:
+        return REST
+    return _SUSPECTED if watch.suspected_at > 0 else _WATCHED if watch.network else REST

@@ -35,6 +35,7 @@ from penstock.study.incident import Incident, Incidents
 from penstock.study.lookahead import Names, named_first
 from penstock.study.memory import Memory
 from penstock.study.waiting import CHECK_EVERY, DAY, RETRY, STOPPED, Fate, Outcome, Waiting, Waits
+from penstock.study.witnessed import witnessed
 
 NOTHING: Final = frozenset[str]()
 """Whom the observer charges: the gate has charged everybody."""
@@ -43,6 +44,8 @@ SAVE_EVERY: Final = 5000
 """Messages."""
 
 SWEEP_EVERY: Final = 60.0
+QUIET: Final = 30 * DAY
+"""Of a longer silence only the beginning is lived through: then no suspicion is left."""
 END: Final = "END-OF-MESSAGE"
 
 MOST_RECIPIENTS: Final = 100_000
@@ -76,6 +79,7 @@ class Replay:
         self._engine = AskedAtOnce(
             policy, directory, memory, memory, memory, memory, Acquaintance(b"replay"), 0.0
         )
+        self.origins = self._engine.origins
         self._incidents = Incidents(self._engine.roster, self._engine.detector)
         self._decisions = decisions
         self._channel = Channel("")
@@ -83,11 +87,10 @@ class Replay:
         self._refused: Counter[str] = Counter()
         """Reference → recipients, each once however often it is tried."""
         self._sweep_at = 0.0
-        self._now = 0.0
 
     def feed(self, events: Iterable[Event]) -> None:
         """The log's events in their order. The installation begins to watch with the first one."""
-        detects = self._engine.detector.mode != "off"
+        detects, events = self._engine.detector.mode != "off", witnessed(events, self.origins)
         observe, waits, memory = self._engine.observe, self._waits, self._memory
         for event, names in named_first(events) if detects else named_first(_that_count(events), False):
             at = event.at
@@ -108,7 +111,7 @@ class Replay:
 
     def finish(self) -> None:
         """The log has ended."""
-        roster, end = self._engine.roster, max(self._now, self.tally.last_at)
+        roster, end = self._engine.roster, max(self._sweep_at - SWEEP_EVERY, self.tally.last_at)
         for key in self._incidents.paused():
             roster.replan(roster.find(key), end)
         self._note_changes()
@@ -138,10 +141,15 @@ class Replay:
         return sorted(found, key=lambda refusal: refusal.first_at)
 
     def _sweep(self, at: float) -> None:
+        """What a service does by the clock, also while nothing happens."""
         if not self._sweep_at:
-            self._engine.roster.watching_since = at
+            self._engine.roster.watching_since = self._sweep_at = at
+        for quiet in range(int(self._sweep_at), int(min(at, self._sweep_at + QUIET)), int(SWEEP_EVERY)):
+            if not self._engine.detector.cases and self._waits.next_at > at:
+                break
+            self._play(quiet)
+            self._engine.sweep(quiet)
         self._sweep_at = at + SWEEP_EVERY
-        self._now = max(self._now, at)
         self._engine.sweep(at)
 
     # --- asking -----------------------------------------------------------------------------
