@@ -5,14 +5,19 @@ import os
 from setuptools import setup
 
 HOT = [
+    "src/penstock/core/acquaintance.py",
     "src/penstock/core/ledger.py",
     "src/penstock/core/decision.py",
     "src/penstock/core/flight.py",
     "src/penstock/core/sender.py",
+    "src/penstock/engine/book.py",
+    "src/penstock/engine/detector.py",
+    "src/penstock/engine/familiar.py",
     "src/penstock/engine/gate.py",
     "src/penstock/engine/refusals.py",
     "src/penstock/engine/refusing.py",
     "src/penstock/engine/roster.py",
+    "src/penstock/engine/weighing.py",
     "src/penstock/servers/policy.py",
     "src/penstock/stores/counts.py",
     "src/penstock/wire/postfix_policy.py",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from penstock.core.acquaintance import Acquaintance
 from penstock.core.decision import Decision, Refusal
 from penstock.core.events import Attempt, Message
+from penstock.core.evidence import Finding
 from penstock.core.flight import ASKS_END, Channel
 from penstock.core.incident import Incident, Suspect
 from penstock.core.learning import Lesson
@@ -206,6 +207,11 @@ class World:
     def sender(self, key: str = ALICE) -> Sender:
         """The sender, known or not."""
         return self.engine.roster.get(key, self.at)
+
+    def weigh(self, key: str = ALICE) -> tuple[float, tuple[Finding, ...]]:
+        """Suspicion of a sender and its findings."""
+        weighing, sender = self.engine.detector.weighing, self.sender(key)
+        return weighing.judge(sender, self.at, weighing.view(sender, self.at))
 
     def total(self, counter: Counter = Counter.RECIPIENTS, key: str = ALICE, window: int = KEEP) -> int:
         """What the ledger says; the log of counts must say the same when nothing was forgotten."""

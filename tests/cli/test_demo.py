@@ -114,7 +114,8 @@ def day_in(seconds: int, folder: Path) -> dict[str, Any]:
 
 @pytest.mark.timeout(180)
 def test_a_day_in_ten_seconds(tmp_path: Path) -> None:
-    """What comes back tells the hijacked ones: they are slowed, then paused, long before a limit is reached.
+    """What comes back tells the hijacked ones: they are paused long before a limit is reached, and the fast one
+    is slowed until it is known.
 
     A machine that is busy with other tests may be too slow for that pace: then the demonstration
     must say so, and gets more time.
@@ -133,7 +134,7 @@ def test_a_day_in_ten_seconds(tmp_path: Path) -> None:
     assert paused[cast.FAST.key]["recipients_before"] <= 250
     assert paused[cast.FAST.key]["at"] < paused[cast.NOON.key]["at"]
     slowed = {row["sender"]: row for row in summary["slowed"]}
-    assert all("evidence:slowed" in slowed[sender]["rules"] for sender in paused)
+    assert "evidence:slowed" in slowed[cast.FAST.key]["rules"]
     assert summary["honest_paused"] == 0
     assert summary["honest_passed"] > 3_000
     assert summary["decisions"] > 5_000

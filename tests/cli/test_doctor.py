@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from penstock.cli import milter_checks
 from penstock.core.flight import ASKS_END
 from rig.base import wait_until
 from rig.penstock import Penstock
@@ -182,6 +183,14 @@ def test_postfix_is_examined_with_our_addresses(penstock: Penstock, tmp_path: Pa
     assert code == 1
     assert oks(checks, "postfix") == [False]
     assert checks["postfix"][0]["hint"]
+
+
+def test_who_hands_mail_in_must_not_hang_on_a_header_alone() -> None:
+    local, smtp, log = {"kind": "local"}, {"kind": "smtp"}, {"name": "mail"}
+    (check,) = milter_checks.witnesses({"milters": [smtp, local], "logs": []})
+    assert check.ok is None and "Follow the mail log" in check.hint
+    assert not list(milter_checks.witnesses({"milters": [local], "logs": [log]}))
+    assert not list(milter_checks.witnesses({"milters": [smtp], "logs": []}))
 
 
 def test_milters_are_asked_and_what_they_saw_is_told() -> None:

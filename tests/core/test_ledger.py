@@ -385,6 +385,16 @@ def test_days_are_counted_where_they_belong_as_exactly_as_slots_are(events: list
             assert least <= sum(daily[:days]) <= most, (counter, days)
 
 
+@given(histories(), st.integers(0, 40 * DAY))
+@settings(max_examples=40, deadline=None)
+def test_days_are_the_same_before_and_after_entries_are_merged(events: list[Event], later: int) -> None:
+    """When that happens depends on what else is counted: a habit must not."""
+    ledger, now = filled(events), max(at for at, _, _ in events) + later
+    before = ledger.daily((R, M, K), now, 31)
+    ledger.coarsen(now)
+    assert ledger.daily((R, M, K), now, 31) == before
+
+
 @given(histories(), st.lists(st.sampled_from(Counter), max_size=5, unique=True), st.integers(1, 31))
 @settings(max_examples=40, deadline=None)
 def test_days_of_several_counters_are_those_of_each_in_the_order_asked(

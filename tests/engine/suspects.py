@@ -62,16 +62,16 @@ class Person(people.Person):
 
     @property
     def view(self) -> View:
-        return self.world.engine.detector.view(self.world.sender(self.key), self.world.at)
+        return self.world.engine.detector.weighing.view(self.world.sender(self.key), self.world.at)
 
     @property
     def findings(self) -> dict[str, Finding]:
-        found = self.world.engine.detector.weigh(self.world.sender(self.key), self.world.at)[1]
+        found = self.world.weigh(self.key)[1]
         return {finding.signal: finding for finding in found}
 
     @property
     def suspicion(self) -> float:
-        return self.world.engine.detector.weigh(self.world.sender(self.key), self.world.at)[0]
+        return self.world.weigh(self.key)[0]
 
 
 def alice(mode: str = "enforce", *limits: str, days: int = 10, **more: object) -> Person:

@@ -18,7 +18,7 @@ def thief(*silent: str) -> Person:
 
 def signals_of(person: Person) -> set[str]:
     sender = person.world.engine.roster.get(person.key, person.world.at)
-    return {one.signal for one in person.world.engine.detector.weigh(sender, person.world.at)[1]}
+    return {one.signal for one in person.world.weigh(sender.key)[1]}
 
 
 def test_a_silent_signal_is_in_no_finding_and_the_others_stay() -> None:

@@ -7,7 +7,7 @@ import pytest
 from penstock.core.evidence import Usual
 from penstock.core.ledger import Counter
 from penstock.signals import SIGNALS, bounces, known_dead, persistence
-from penstock.signals.view import View
+from penstock.signals.view import Alike, View
 from signals.views import QUIET_MONTH, abroad, long_ago, view, weight
 
 NEWSLETTER = Usual(novel=3000, recipients=5000, envelopes=20)
@@ -31,6 +31,13 @@ FIRES: dict[str, dict[str, View]] = {
     "complaints": {
         "two about fifty mails": view(complaints=2, delivered=50),
         "ten about a newsletter": view(complaints=10, delivered=2000, usual=NEWSLETTER),
+    },
+    "content": {
+        "three accounts send one text to strangers": view(alike=Alike(texts=3, recipients=15)),
+        "each mail is written anew, all lead to one shop": view(alike=Alike(links=5, recipients=40)),
+        "the text of an incident": view(alike=Alike(texts=1, recipients=4, tainted=True)),
+        "ten colleagues, and nobody says that they are": view(alike=Alike(texts=3.25, recipients=90)),
+        "hacked web sites": view(kind="uid", alike=Alike(texts=4, recipients=900)),
     },
     "dormant": {"a year of silence, then strangers from elsewhere": view(**abroad(20))},
     "envelope": {"three names at once": view(QUIET_MONTH, envelopes=3)},
@@ -56,6 +63,16 @@ FIRES: dict[str, dict[str, View]] = {
         "half is refused as spam": view(content=10, delivered=10),
         "throttled everywhere": view(throttled=20, delivered=5),
         "we are listed, by its doing": view(reputation=30, delivered=30),
+    },
+    "scores": {
+        "half of its mail": view(spam_scored=5, messages=10),
+        "the first mail of the day": view(spam_scored=1, messages=1),
+        "a fifth of a script's": view(kind="uid", spam_scored=100, messages=500),
+    },
+    "script": {
+        "dropped among the uploads": view(kind="script", script="/srv/a/wp-content/uploads/x.php", novel=1),
+        "in a hidden folder": view(kind="script", script="/srv/shop/.well-known/q.php", novel=4),
+        "new, and writes to a stranger": view(kind="script", script="/srv/shop/a.php", age=0.1, novel=1),
     },
     "spread": {"consumers": view(novel=30, freemail=28)},
     "strangers": {"nobody knows them": view(novel=30, strangers=30)},
@@ -90,6 +107,11 @@ QUIET: dict[str, dict[str, View]] = {
     "complaints": {
         "nobody complains": view(delivered=50),
         "one in ten thousand of a newsletter": view(complaints=2, delivered=20_000),
+    },
+    "content": {
+        "alone": view(novel=40, recipients=60),
+        "one text of its own": view(alike=Alike(texts=1, links=1, recipients=200)),
+        "a template that is hardly known yet": view(alike=Alike(texts=0.4, recipients=20)),
     },
     "dormant": {
         "back from leave, three letters": view(**abroad(3, 6)),
@@ -138,6 +160,17 @@ QUIET: dict[str, dict[str, View]] = {
         "nothing refused": view(delivered=50),
         "one reply that calls it spam": view(content=1, delivered=20),
         "everybody here is refused": view(reputation=20, delivered=20, refused_elsewhere=0.4),
+    },
+    "scores": {
+        "nothing scored high": view(messages=50),
+        "a newsletter of which one in a hundred trips the filter": view(spam_scored=20, messages=2000),
+        "one of many": view(spam_scored=1, messages=40),
+    },
+    "script": {
+        "a form of long ago": view(kind="script", script="/srv/shop/kontakt.php", novel=4),
+        "a library": view(kind="script", script="/srv/shop/wp-includes/PHPMailer/PHPMailer.php", novel=40),
+        "it writes to whom it knows": view(kind="script", script="/srv/shop/cache/report.php", recipients=4),
+        "a shop called images": view(kind="script", script="/srv/images.example/index.php", novel=4),
     },
     "spread": {
         "a shop's few customers": view(novel=4, freemail=4),

@@ -17,7 +17,7 @@ from penstock.core.evidence import ALLEGED, Finding, Usual, suspicion
 from penstock.core.habit import DAYS, Habit
 from penstock.core.ledger import Counter
 from penstock.signals import SIGNALS, look
-from penstock.signals.view import View
+from penstock.signals.view import Alike, View
 from signals.views import QUIET_MONTH, T0, Counts, abroad, long_ago, view, weight
 
 DOCS = Path(__file__).parents[2] / "docs" / "signals.md"
@@ -58,6 +58,8 @@ views = st.builds(
     shared_novel=counts,
     tainted=st.booleans(),
     refused_elsewhere=st.floats(0, 1),
+    alike=st.builds(Alike, st.floats(0, 64), st.floats(0, 64), counts, st.booleans()),
+    script=st.text(max_size=40) | st.sampled_from(["/srv/shop/images/x.php", "/srv/a/.cache/\x1b[2Jx.php"]),
 )
 
 
@@ -145,6 +147,7 @@ def test_a_finding_carries_signal_group_and_the_learned_factor() -> None:
 WORSE: dict[str, Callable[[int], Counts]] = {
     "campaign": lambda n: {"shared": n, "shared_novel": 50, **abroad(3)},
     "complaints": lambda n: {"complaints": n},
+    "scores": lambda n: {"spam_scored": n, "messages": 10_000},
     "known-dead": lambda n: {"dead": min(n, 200), "novel": 200},
     "networks": abroad,
     "novelty": lambda n: {"novel": n},

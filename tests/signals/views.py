@@ -8,7 +8,7 @@ from penstock.core.evidence import ORDINARY, Usual
 from penstock.core.habit import DELAY, habit_of
 from penstock.core.ledger import Counter, Ledger
 from penstock.signals import SIGNALS
-from penstock.signals.view import WINDOWS, View
+from penstock.signals.view import ALONE, WINDOWS, Alike, View
 
 T0 = 1_700_000_000
 HOUR = 3600
@@ -50,6 +50,8 @@ def view(
     shared_novel: int = 0,
     tainted: bool = False,
     refused_elsewhere: float = 0.0,
+    alike: Alike = ALONE,
+    script: str = "",
     **today: int,
 ) -> View:
     """A sender first seen ``age`` days ago. ``days``: its past, yesterday first; ``earlier``: some hours ago;
@@ -72,6 +74,8 @@ def view(
         shared_novel=shared_novel,
         tainted=tainted,
         refused_elsewhere=refused_elsewhere,
+        alike=alike,
+        script=script,
     )
 
 

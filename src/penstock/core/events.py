@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from penstock.core.fingerprint import Fingerprint
+
 NOBODY = ""
 """The origin of a message that is charged to nobody: a notice, a forward, mail from outside."""
 
@@ -14,7 +16,9 @@ class Attempt(NamedTuple):
     ``at`` is seconds since the epoch. ``recipient_count`` is known at DATA and END-OF-MESSAGE
     only; ``size`` (bytes) is the client's claim until END-OF-MESSAGE. ``host`` and ``instance``
     together name one message while it is being received. ``sender`` is the key to charge where neither
-    login nor address tells it (``uid:33``).
+    login nor address tells it (``uid:33``), ``under`` the key of the user whose script that is.
+    ``fingerprint`` and ``score`` are known only where content is seen: what the mail says, as hashes, and
+    what the operator's spam filter found, as a part of what counts as high (1.0 and more is).
     """
 
     at: float
@@ -30,6 +34,9 @@ class Attempt(NamedTuple):
     login: str
     context: str
     sender: str = ""
+    under: str = ""
+    fingerprint: Fingerprint | None = None
+    score: float = 0.0
 
 
 MOST_KIB = 1 << 29
@@ -170,6 +177,27 @@ class ScriptMailed(NamedTuple):
     recipients: int
 
 
+class Submitted(NamedTuple):
+    """Our sendmail wrapper was called (``penstock sendmail``). ``user``: a user id; ``script``: a full path,
+    "" when nothing names one; ``folder``: where it was called; ``url`` and ``client_address``: of the request
+    behind it."""
+
+    at: float
+    user: str
+    script: str
+    folder: str
+    url: str
+    client_address: str
+
+
+class Posted(NamedTuple):
+    """A web server answered a POST to a script: ``path`` is its full path."""
+
+    at: float
+    path: str
+    client_address: str
+
+
 class Reported(NamedTuple):
     """A report came in by mail about a message that left earlier: a late bounce or a complaint.
 
@@ -184,4 +212,7 @@ class Reported(NamedTuple):
     feedback_type: str
 
 
-Event = Accepted | Died | Delivered | Deferred | Bounced | Rejected | LoggedIn | ScriptMailed | Reported
+Seen = ScriptMailed | Submitted | Posted
+"""What somebody saw of a script about the time when it mailed."""
+
+Event = Accepted | Died | Delivered | Deferred | Bounced | Rejected | LoggedIn | Seen | Reported

@@ -27,6 +27,9 @@ REJOINS: Final = 48 * 3600.0
 AUDIBLE: Final = 0.05
 """Nats below which a signal has said nothing worth telling."""
 
+NOTICED: Final = -50.0
+"""Nats: the suspicion of a sender about whom there is only something to tell."""
+
 MOST_SUSPECTS: Final = 1000
 """Senders of one incident; a campaign with more goes on in another one."""
 
@@ -105,6 +108,11 @@ class Incident:
     @property
     def is_open(self) -> bool:
         return self.closed_at is None
+
+    @property
+    def is_notice(self) -> bool:
+        """Nobody was suspected: there is only something to tell."""
+        return self.worst.suspicion <= NOTICED
 
     @property
     def worst(self) -> Suspect:

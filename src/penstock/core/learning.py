@@ -52,19 +52,19 @@ SAME: Final = 2.0
 FLOW: Final = "flow"
 """The group of signals that see how much is sent, and to whom."""
 
-DOUBT: Final = 50
+DOUBT: Final = 25
 """So many recipients with the usual share are added to those seen: of a few, two dead ones say little."""
 
 CHANCE: Final = 2.5
 """Standard deviations: a list is looked at again and again, and no look may find bad luck."""
 
-LEAST_FLOW: Final = 100
+LEAST_FLOW: Final = 30
 LEAST_FOREIGN: Final = 5
 SOME_FOREIGN: Final = 20
 PATTERN: Final = 0.5
 """How much of a signal's weight a lesson about others takes away."""
 
-RATE: Final = 0.05
+RATE: Final = 0.03
 FADES: Final = 180 * DAY
 ONCE_IN: Final = 30 * DAY
 LEAST_FACTOR, MOST_FACTOR = 0.5, 1.25
@@ -78,6 +78,7 @@ _BAD: Final = (
     (_REFUSED, (Counter.DELIVERED, *_REFUSED), 0.02, 1.0),
     ((Counter.COMPLAINTS,), (Counter.DELIVERED,), 0.001, 0.0),
     ((Counter.TRAPS,), (Counter.NOVEL,), 0.0, 0.0),
+    ((Counter.SPAM_SCORED,), (Counter.MESSAGES,), 0.01, 1.0),
 )
 """(what is bad, of what, the share that is nothing special, how many are)."""
 

@@ -98,6 +98,8 @@ class Counter(IntEnum):
     """Of these: the novel ones."""
     TRAPS = 35
     """Recipients that are spam traps of the operator."""
+    SPAM_SCORED = 36
+    """Messages that the operator's own spam filter scored high."""
 
 
 MOST_ENTRIES = 480 * len(Counter)
@@ -231,14 +233,18 @@ class Ledger:
         return found
 
     def daily(self, counters: Sequence[int], at: int, days: int) -> list[list[int]]:
-        """For each counter the sums of the days (24 hours each) that ended 0, 1, … days before ``at``."""
+        """For each counter the sums of the days (24 hours each) that ended 0, 1, … days before ``at``.
+
+        Each entry is read at the end of the slot that its age asks for, merged into it already or not."""
         self._turn(self._slot)
         found = {counter: [0] * days for counter in counters}
         now, day = at // SLOT, 86400 // SLOT
         for entry in self._entries:
             sums = found.get(entry >> _COUNT_BITS & _COUNTER)
             if sums is not None:
-                age = (now - (entry >> _SLOT_SHIFT)) // day
+                slot = entry >> _SLOT_SHIFT
+                width = _width(now - slot)
+                age = (now - slot + slot % width - width + 1) // day if width else days
                 if 0 <= age < days:
                     sums[age] += entry & _MOST
         return [found[counter] for counter in counters]

@@ -18,7 +18,7 @@ LONGEST_NAME = 256
 
 
 _CUT = re.compile(rf".{{{LONGEST_NAME - 17}}}~[0-9a-f]{{16}}")
-"""What ``_bounded`` makes of a longer name: canonical already."""
+"""What ``bounded`` makes of a longer name: canonical already."""
 
 
 class BadSender(ValueError):
@@ -52,7 +52,7 @@ def login_key(typed: str, naming: Naming) -> str:
     if naming.plus_tags:
         local = local.partition("+")[0] or local
     name = f"{local}@{realm}" if realm else local
-    return "login:" + _bounded(naming.aliases.get(name, name))
+    return "login:" + bounded(naming.aliases.get(name, name))
 
 
 def ip_key(address: str) -> str:
@@ -60,7 +60,7 @@ def ip_key(address: str) -> str:
     try:
         ip = ip_address(address.partition("%")[0])
     except ValueError:
-        return "ip:" + _bounded(address.lower() or "unknown")
+        return "ip:" + bounded(address.lower() or "unknown")
     if not isinstance(ip, IPv6Address):
         return f"ip:{ip}"
     if ip.ipv4_mapped is not None:
@@ -86,7 +86,7 @@ def parse_sender(text: str, naming: Naming | None = None) -> str:
         return _parsed_address(text, name)
     if kind == "uid" and not (name.isascii() and name.isdigit()):
         raise BadSender(f"{text!r}: a uid is a number, for example uid:1033")
-    return f"{kind}:{_bounded(name)}"
+    return f"{kind}:{bounded(name)}"
 
 
 def _parsed_address(text: str, name: str) -> str:
@@ -102,7 +102,7 @@ def _parsed_address(text: str, name: str) -> str:
     return ip_key(address)
 
 
-def _bounded(name: str) -> str:
+def bounded(name: str) -> str:
     """The name without control characters; a longer one is cut and told apart by a digest."""
     if not name.isprintable():
         name = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in name)

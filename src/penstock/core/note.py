@@ -32,6 +32,8 @@ def headline(incident: Incident) -> str:
 def state(incident: Incident) -> str:
     """``open``, ``closed``, or the verdict; what only a shadow saw says so."""
     found = str(incident.verdict or ("open" if incident.is_open else "closed"))
+    if incident.is_notice:
+        return f"{found} (notice)"
     return f"{found} (shadow)" if incident.shadow else found
 
 
@@ -40,6 +42,8 @@ def note(incident: Incident, standing: Standing, lesson: Lesson | None) -> str:
     if incident.into:
         return f"{incident.id} has become a part of {incident.into}: penstock incidents {incident.into}"
     worst = incident.worst
+    if incident.is_notice:
+        return _notice(incident, worst)
     parts = [
         [headline(incident), "", *_happened(incident, worst)],
         ["Why we think so:", *_why(worst)],
@@ -53,6 +57,16 @@ def note(incident: Incident, standing: Standing, lesson: Lesson | None) -> str:
         ["What to do:", *_next(incident, worst, standing)],
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
+
+
+def _notice(incident: Incident, worst: Suspect) -> str:
+    """What there is to tell about a sender that nobody was stopped for."""
+    told = [f"  {finding.signal}: {finding.text}" for finding in worst.findings]
+    lines = [headline(incident), "", *told, "", "Nothing was stopped for it."]
+    lines += [f"  penstock show {worst.sender}"]
+    if incident.verdict is None:
+        lines += [f"  Seen to: penstock verdict {incident.id} legitimate"]
+    return "\n".join(lines)
 
 
 def _happened(incident: Incident, worst: Suspect) -> Iterator[str]:

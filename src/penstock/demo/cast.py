@@ -54,7 +54,8 @@ class Actor:
     """One sender of the platform.
 
     ``lines``: connections at once; ``clients``: addresses it comes from; ``retry``: seconds after
-    which a deferred recipient is tried again (0: never; a bot goes on with its list instead).
+    which a deferred recipient is tried again (0: never; a bot goes on with its list instead);
+    ``home``: where the owner of a hijacked account writes from.
     """
 
     title: str
@@ -66,6 +67,7 @@ class Actor:
     lines: int = 2
     clients: int = 1
     retry: float = 900.0
+    home: str = ""
 
     @property
     def key(self) -> str:
@@ -85,11 +87,11 @@ APPLICATION = Actor("application server (by IP)", "", "198.51.100.20", "4003", "
 RELAY = Actor("office mail server (by IP)", "", "198.51.100.9", "4004", "relay", lines=4)
 CLUB = Actor("club mail", "secretary@chess.example", "192.0.2.13", "4005")
 FAST = Actor("hijacked: flood at night", "hanna@hotel.example", "203.0.113.1", "4106", hijacked=True,
-             lines=10, clients=120, retry=0.0)  # fmt: skip
+             lines=10, clients=120, retry=0.0, home="192.0.2.14")  # fmt: skip
 NOON = Actor("hijacked: flood at lunch", "oscar@school.example", "203.0.113.150", "4111", hijacked=True,
-             lines=6, clients=40, retry=0.0)  # fmt: skip
+             lines=6, clients=40, retry=0.0, home="192.0.2.15")  # fmt: skip
 SLOW = Actor("hijacked: slower", "wanda@garage.example", "203.0.113.220", "4105", hijacked=True,
-             lines=2, clients=6, retry=0.0)  # fmt: skip
+             lines=2, clients=6, retry=0.0, home="192.0.2.16")  # fmt: skip
 
 LARGE = (INVOICES, NEWSLETTER, APPLICATION, RELAY, WEB_SHOP, CLUB)
 """Honest senders that a crude limit would hurt."""

@@ -50,7 +50,7 @@ def write_past(path: Path, midnight: float, messages: tuple[Message, ...], actor
     for number, message in enumerate(messages):
         actor = actors[message.actor]
         at = midnight + message.at
-        log.write(f"3{number:09X}", message._replace(at=at), actor, actor.address)
+        log.write(f"3{number:09X}", message._replace(at=at), actor, actor.home or actor.address)
     log.close()
 
 

@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from penstock.core.flight import ASKS_END
 from penstock.demo.cast import Actor
 from penstock.demo.maillog import MailLog
 from penstock.demo.plan import Message
 
-_HEAD = """\
+REQUEST: Final = """\
 request=smtpd_access_policy
 protocol_state={stage}
 protocol_name=ESMTP
 client_address={address}
-client_name=client.example.net
-client_port=41234
-reverse_client_name=client.example.net
+client_name={name}
+client_port={port}
+reverse_client_name={name}
 server_address=192.0.2.1
 server_port=587
-helo_name=client.example.net
+helo_name={helo}
 sender={sender}
 recipient={recipient}
 recipient_count={count}
@@ -48,6 +48,9 @@ encryption_keysize=256
 policy_context={context}
 
 """
+"""A question as Postfix 3.7 asks it at submission: names and order (SMTPD_POLICY_README)."""
+
+_CLIENT: Final = {"name": "client.example.net", "port": 41234, "helo": "client.example.net"}
 
 
 class Ear(Protocol):
@@ -128,8 +131,14 @@ class Smtpd(asyncio.Protocol):
         self._ask("RCPT", recipient, 0, self._queue_id if self._taken else "", self._message.size)
 
     def _ask(self, stage: str, recipient: str, count: int, queue_id: str, size: int) -> None:
-        text = _HEAD.format(
-            stage=stage, recipient=recipient, count=count, queue_id=queue_id, size=size, **self._fields
+        text = REQUEST.format(
+            stage=stage,
+            recipient=recipient,
+            count=count,
+            queue_id=queue_id,
+            size=size,
+            **_CLIENT,
+            **self._fields,
         )
         self._stage = stage
         self._transport.write(text.encode())

@@ -9,17 +9,23 @@ from penstock.core.evidence import Finding
 from penstock.core.flight import Flight
 from penstock.core.policy import WHOLE_MESSAGE
 from penstock.core.sender import Sender
+from penstock.signals.view import View
 
 PATIENCE: Final = 900.0
 """Seconds after which a canary whose outcome nobody has told counts as landed."""
 
 GOOD: Final = 5
+GOOD_AT_HOME: Final = 8
 BAD: Final = 30
 """So many canaries more for each of a login's that has landed, fewer for each that comes back: up to one in
-seven may, and more and more still pass."""
+seven may (at home one in five), and more and more still pass."""
 
-AT_HOME: Final = 8
-"""So many times as many canaries for a login that speaks up from its own networks."""
+AT_HOME: Final = 24
+"""So many times as many canaries for a login whose origin does not speak against it: what a stolen password
+sends comes from elsewhere, and the outcomes of a letter to everybody are known in seconds."""
+
+SETTLED: Final = 0.7
+"""How well one must be known (``View.seen``) for that: a young installation knows nobody's networks."""
 
 MOST_OF_TRIAL: Final = 50
 """New recipients of a message that goes as a whole."""
@@ -33,9 +39,9 @@ class Case:
     """A sender under suspicion. ``slowed``: only canaries pass; ``under_way``: canaries → when they passed.
     ``good``: how many more than ``canaries`` may be under way; ``met``: who got mail meanwhile (digest of the
     pair → of the recipient with anybody here), known once the suspicion is over; ``leak``: novel recipients
-    let through since it was opened; ``at_home``: it comes from its own networks; ``trial``: the message that
-    goes as a whole; ``campaign``: shared by the senders of one campaign. Times are seconds since the epoch;
-    ``seen_at``: when it was last found suspicious."""
+    let through since it was opened; ``at_home``: its origin does not speak against it; ``trial``: the
+    message that goes as a whole; ``campaign``: shared by the senders of one campaign. Times are seconds
+    since the epoch; ``seen_at``: when it was last found suspicious."""
 
     sender: str
     opened_at: float
@@ -58,6 +64,11 @@ class Case:
         """What speaks against the sender, the heaviest first, as an administrator reads it."""
         return "; ".join([finding.text for finding in self.findings if finding.weight > 0][:4])
 
+    def place(self, seen: View, findings: tuple[Finding, ...]) -> None:
+        """Whether it is at home: the origin of its mail says nothing against it."""
+        away = any(finding.signal == "networks" and finding.weight > 0 for finding in findings)
+        self.at_home = seen.kind == "login" and seen.seen >= SETTLED and not away
+
     def start(self, address: str, at: float) -> None:
         """A new recipient has been let through."""
         self.leak += 1
@@ -68,7 +79,10 @@ class Case:
         """Somebody got it; whether it was a canary that was under way."""
         if self.under_way.pop(address, None) is None:
             return False
-        self.good += GOOD if self.sender.startswith("login:") else 1
+        if not self.sender.startswith("login:"):
+            self.good += 1
+        else:
+            self.good += GOOD_AT_HOME if self.at_home else GOOD
         return True
 
     def came_back(self, address: str) -> None:

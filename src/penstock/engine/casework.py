@@ -34,7 +34,8 @@ class Casework:
         self._minute = -1
         self._quality: tuple[Tally, dict[str, Tally]] = Tally(), {}
         detector.on_case = incidents.on_case
-        detector.adjust, detector.weights = self.learning.adjust, self.learning.weights
+        detector.weighing.adjust = self.learning.adjust
+        detector.weighing.weights = self.learning.weights
         roster.on_standing = incidents.on_standing
         book.incident, book.on_stop = incidents.named, incidents.on_stop
 

@@ -10,13 +10,14 @@ no outcomes are seen at all, nobody is slowed: who waits for them would wait for
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from penstock.core.acquaintance import Acquaintance
-from penstock.core.events import Attempt
-from penstock.core.evidence import ALLEGED, Detection, Finding, suspicion
+from penstock.core.events import Attempt, Message
+from penstock.core.evidence import ALLEGED, Detection, Finding
 from penstock.core.flight import Flight
-from penstock.core.ledger import Counter, Ledger, window_since
+from penstock.core.ledger import Counter
 from penstock.core.sender import Excess, Sender
 from penstock.core.standing import State, change
 from penstock.engine.book import Book
@@ -24,8 +25,7 @@ from penstock.engine.case import MOST_MET, Case
 from penstock.engine.familiar import DIED, REACHED, Familiar
 from penstock.engine.providers import Providers
 from penstock.engine.roster import Roster
-from penstock.signals import look
-from penstock.signals.view import WINDOWS, View
+from penstock.engine.weighing import Weighing
 
 DAY: Final = 86400
 CALM: Final = 6 * 3600.0
@@ -68,20 +68,20 @@ BY: Final = "penstock:evidence"
 
 class Detector:
     """The signals of one node at work. ``on_case`` hears of every case that is opened or has changed;
-    ``adjust`` applies what administrators have taught to a sender's findings."""
+    ``read`` is told of each message that is complete."""
 
     def __init__(self, roster: Roster, book: Book, acquaintance: Acquaintance) -> None:
         self.mode = roster.policy.detection.mode
         self.cases: dict[str, Case] = {}
-        self.weights: dict[str, float] = {}
         self.on_case: Callable[[Case, Sender], None] = lambda case, sender: None
-        self.adjust: Callable[[Sender, float, list[Finding]], list[Finding]] = lambda sender, at, found: found
         self.acquaintance = acquaintance
         self._roster = roster
         self._book = book
         self._familiar = Familiar(roster, book, acquaintance, self.cases)
+        self.texts = self._familiar.texts
+        self.read = partial(self.texts.read, self._look)
         self._providers = Providers()
-        self._node = Ledger()
+        self.weighing = Weighing(roster, self._familiar)
         self._outcome_at = self._sweep_at = 0.0
 
     @property
@@ -115,12 +115,8 @@ class Detector:
         case = self.cases.get(sender.key)
         if case is not None and max(a.at - LOOK_AGAIN, sender.standing.since) > case.looked_at:
             self._look(sender, a.at)
-        domain = a.envelope_from.rpartition("@")[2].lower()
-        if domain:
-            self._familiar.sign(sender, domain, int(a.at))
-        if a.client_address and sender.kind == "login":
-            flight.foreign = self._familiar.come_from(sender, a.client_address, a.at)
-            sender.novel_left = 0 if flight.foreign else sender.novel_left
+        flight.foreign = self._familiar.meet(sender, a.client_address, a.envelope_from, a.at)
+        sender.novel_left = 0 if flight.foreign else sender.novel_left
         sender.client, sender.envelope, sender.foreign = a.client_address, a.envelope_from, flight.foreign
         suspect = sender.key in self.cases
         sender.origin_until = 0.0 if suspect else float(int(a.at) // DAY * DAY + DAY)
@@ -181,6 +177,12 @@ class Detector:
             factor *= HABITUAL
         return excess.used < excess.allowed * factor
 
+    def accepted(self, sender: Sender, message: Message, at: float) -> None:
+        """A message that nobody asked about was queued: where it came from, and under which name, is learned
+        all the same."""
+        if self.mode != "off":
+            self._familiar.meet(sender, message.client_address, message.envelope_from, at)
+
     # --- what comes back --------------------------------------------------------------------
 
     def delivered(self, sender: Sender, recipient: str, at: float) -> None:
@@ -189,7 +191,7 @@ class Detector:
             return
         known, address, second = self.acquaintance, recipient.lower(), int(at)
         self._outcome_at = at
-        self._node.add(int(Counter.DELIVERED), second, 1)
+        self.weighing.count(Counter.DELIVERED, second)
         number = known.number(address)
         pair = REACHED ^ self._familiar.number_of(sender) ^ number
         case = self.cases.get(sender.key)
@@ -237,7 +239,7 @@ class Detector:
         if self.mode == "off":
             return
         self._outcome_at = at
-        self._node.add(int(Counter.REPUTATION), int(at), 1)
+        self.weighing.count(Counter.REPUTATION, int(at))
         self._landed_badly(sender, recipient.lower(), at)
 
     def complained(self, sender: Sender, at: float) -> None:
@@ -252,58 +254,13 @@ class Detector:
 
     # --- looking ----------------------------------------------------------------------------
 
-    def view(self, sender: Sender, at: float) -> View:
-        """What the signals see of a sender: nothing from before somebody last decided about it."""
-        second, since = int(at), sender.standing.since
-        watch = self._familiar.watch(sender, second)
-        windows = [
-            max(1, min(window, window_since(since, second))) if since else window for window in WINDOWS
-        ]
-        now, hour, day, week = sender.ledger.sums(second, windows)
-        found = self._familiar.networks.today(watch.network, second) if day[Counter.FOREIGN] else None
-        return View(
-            second,
-            sender.kind,
-            self._familiar.usual(sender, at),
-            watch.habit,
-            now,
-            hour,
-            day,
-            week,
-            seen=self._familiar.seen(sender, at),
-            shared=len(found.accounts) if found is not None else 0,
-            shared_known=found.known if found is not None else 0,
-            shared_novel=found.novel if found is not None else 0,
-            tainted=found is not None and self._familiar.networks.is_tainted(watch.network, since, at),
-            refused_elsewhere=self._elsewhere(hour, second),
-        )
-
-    def _elsewhere(self, own: list[int], second: int) -> float:
-        """The share of refusals about us that other senders meet within the hour."""
-        refused = own[Counter.REPUTATION] + own[Counter.CONTENT] + own[Counter.THROTTLED]
-        if not refused:
-            return 0.0
-        landed = self._node.total(Counter.DELIVERED, second, 3600)
-        others = max(0, self._node.total(Counter.REPUTATION, second, 3600) - refused)
-        return others / max(1, others + landed - own[Counter.DELIVERED]) if others > 2 else 0.0
-
-    def weigh(self, sender: Sender, at: float) -> tuple[float, tuple[Finding, ...]]:
-        """Suspicion and its findings, the heaviest first."""
-        return self._judge(sender, at, self.view(sender, at))
-
-    def _judge(self, sender: Sender, at: float, seen: View) -> tuple[float, tuple[Finding, ...]]:
-        silent = self._rules.silent
-        findings = self.adjust(sender, at, [f for f in look(seen, self.weights) if f.signal not in silent])
-        findings.sort(key=lambda finding: -abs(finding.weight))
-        return suspicion(self._rules.prior, findings), tuple(findings)
-
     def _look(self, sender: Sender, at: float) -> Case | None:
         """Look at the evidence, and act on it; the case, if there is one now."""
         rules = self._rules
         if self.mode == "off":
             return None
-        seen = self.view(sender, at)
-        found, findings = self._judge(sender, at, seen)
+        seen = self.weighing.view(sender, at)
+        found, findings = self.weighing.judge(sender, at, seen)
         usual = int(UNREMARKABLE * seen.usual_novel) - seen.hour[Counter.NOVEL]
         strange = seen.day[Counter.FOREIGN_NOVEL] > 0
         sender.novel_left = max(0 if strange else usual, int(STRIDE * seen.day[Counter.NOVEL]))
@@ -316,8 +273,9 @@ class Detector:
             self._enrich(case, sender, found, findings)
             return case
         case.suspicion, case.findings, case.looked_at = found, findings, at
+        case.campaign = case.campaign or self._familiar.campaign(sender, seen.alike.name, at)
         case.slowed = found >= rules.slow_at
-        case.at_home = any(one.signal == "networks" and one.weight < -1 for one in findings)
+        case.place(seen, findings)
         if case.slowed:
             case.seen_at = at
         else:
@@ -350,12 +308,7 @@ class Detector:
             del self.cases[next(iter(self.cases))]
         case = self.cases[sender.key] = Case(sender.key, at, 0.0, (), at)
         sender.origin_until = 0.0
-        watch = sender.watch
-        if watch is not None:
-            watch.suspected_at = at
-        shared = self._familiar.networks.today(watch.network, int(at)) if watch is not None else None
-        if watch is not None and shared is not None and len(shared.accounts) > 1:
-            case.campaign = f"net:{watch.network}"
+        self._familiar.watch(sender, int(at)).suspected_at = at
         return case
 
     def _acquit(self, case: Case) -> None:
@@ -390,8 +343,7 @@ class Detector:
 
     def _pause(self, case: Case, sender: Sender, at: float) -> None:
         rules = self._rules
-        if sender.watch is not None and sender.watch.network:
-            self._familiar.networks.taint(sender.watch.network, at)
+        self._familiar.taint(sender, at)
         if self.mode != "enforce":
             return
         until = at + rules.lasts if rules.lasts is not None else None

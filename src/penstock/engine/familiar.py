@@ -13,6 +13,7 @@ from penstock.core.habit import LASTS, habit_of
 from penstock.core.ledger import Counter
 from penstock.core.sender import Sender, Watch
 from penstock.engine.book import Book
+from penstock.engine.fingerprints import Fingerprints
 from penstock.engine.networks import Networks, networks_of, wide_of
 from penstock.engine.roster import Roster
 
@@ -59,6 +60,7 @@ class Familiar:
         self, roster: Roster, book: Book, acquaintance: Acquaintance, suspects: Container[str]
     ) -> None:
         self.networks = Networks()
+        self.texts = Fingerprints(acquaintance, roster, book)
         self._known = acquaintance
         self._roster = roster
         self._book = book
@@ -78,7 +80,15 @@ class Familiar:
         self._count_novel(sender, address, number, second)
         return True
 
-    def sign(self, sender: Sender, name: str, second: int) -> None:
+    def meet(self, sender: Sender, address: str, envelope_from: str, at: float) -> str:
+        """A message of it: from where, and under which name? The client's network if it is not its own, else
+        ""."""
+        domain = envelope_from.rpartition("@")[2].lower()
+        if domain:
+            self._sign(sender, domain, int(at))
+        return self._come_from(sender, address, at) if address and sender.kind == "login" else ""
+
+    def _sign(self, sender: Sender, name: str, second: int) -> None:
         """The domain of an envelope sender is usual from the day after its first use on, if that was without
         suspicion."""
         known, day = self._known, second // DAY
@@ -101,7 +111,7 @@ class Familiar:
         knows = self._known.knows
         return sum([knows(pair ^ _on(day - ago)) for ago in range(1, most + 1)]) >= least
 
-    def come_from(self, sender: Sender, address: str, at: float) -> str:
+    def _come_from(self, sender: Sender, address: str, at: float) -> str:
         """The client's network if it is not the sender's own, else ""."""
         wide, narrow = networks_of(address)
         if not wide:
@@ -189,9 +199,24 @@ class Familiar:
         return usual if factor <= 1 else replace(usual, novel=int(usual.novel * factor))
 
     def settle(self, sender: Sender) -> None:
-        """Where it came from last is its own."""
+        """Where it came from last is its own, and so is what it wrote."""
+        self.texts.clear(sender)
         watch = sender.watch
         if watch is not None and watch.network:
             self.networks.clear(watch.network)
             sender.origin_until, watch.suspected_at = 0.0, float("-inf")
             self._known.meet(_NETWORK ^ self.number_of(sender) ^ self._known.number(wide_of(watch.network)))
+
+    def taint(self, sender: Sender, at: float) -> None:
+        """It is paused: where it came from last, and what it sent, are an incident's."""
+        self.texts.taint(sender, at)
+        if sender.watch is not None and sender.watch.network:
+            self.networks.taint(sender.watch.network, at)
+
+    def campaign(self, sender: Sender, text: str, at: float) -> str:
+        """What it shares with other senders today: the network, else the text; "" for nothing."""
+        watch = sender.watch
+        shared = self.networks.today(watch.network, int(at)) if watch is not None else None
+        if watch is not None and shared is not None and len(shared.accounts) > 1:
+            return f"net:{watch.network}"
+        return text

@@ -24,6 +24,7 @@ from penstock.engine.budget import Budget
 from penstock.engine.casework import Casework
 from penstock.engine.detector import Detector
 from penstock.engine.observe import Observer
+from penstock.engine.origins import Origins
 from penstock.engine.pausing import Pausing
 from penstock.engine.refusals import Refusals
 from penstock.engine.refusing import Refusing
@@ -75,9 +76,11 @@ class Engine:
         self.detector = Detector(self.roster, self._book, acquaintance)
         self.casework = Casework(self.roster, self._book, self.detector, records, remembered, at)
         landed = self.flights.landed
-        observer = Observer(self.roster, self._book, pausing, self.detector, self.died, landed, sent)
-        self.observer = observer
-        self.observe = observer.observe
+        self.origins = Origins(self.roster.local)
+        self.observer = Observer(
+            self.roster, self._book, pausing, self.detector, self.died, landed, sent, self.origins
+        )
+        self.observe = self.observer.observe
         self._stages: dict[str, Callable[[Attempt, Channel], Decision]] = {
             "RCPT": self._rcpt,
             "DATA": self._data,
@@ -212,8 +215,10 @@ class Engine:
         roster = self.roster
         if a.login:
             sender = roster.by_login(a.login, a.at)
+        elif a.sender:
+            sender = roster.local(a.sender, a.under, a.at)
         else:
-            sender = roster.get(a.sender, a.at) if a.sender else roster.by_address(a.client_address, a.at)
+            sender = roster.by_address(a.client_address, a.at)
         if a.at >= sender.replan_at:
             roster.replan(sender, a.at)
         lineage = (sender,) if sender.parent is None else sender.lineage()
@@ -269,9 +274,11 @@ class Engine:
         """Charge what was really accepted, the bytes included; a limit may refuse the message yet."""
         kib = kib_of(a.size)
         refused = self._settle(flight, a) if a.recipient_count else None
+        found = self._room(flight, a.at, 0, 0, kib) if refused is None else None
+        refused = found if found is not None and found.stops else refused
         if refused is None:
-            found = self._room(flight, a.at, 0, 0, kib)
-            refused = found if found is not None and found.stops else None
+            self.detector.read(flight, a)  # not before: what a limit refuses comes again
+            refused = self._refusing.stopped_now(flight, a.at)
         if refused is not None:
             self.give_back(flight)
             flight.verdict = refused
@@ -310,6 +317,7 @@ class Engine:
             if flight.channel.asks_end:
                 self.give_back(flight)
         self.flights.forget_before(at - LANDED_KEPT)
+        self.origins.sweep(at)
         self.detector.sweep(at)
         self.casework.sweep(at)
 

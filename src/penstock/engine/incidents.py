@@ -9,7 +9,17 @@ from __future__ import annotations
 from itertools import islice
 from typing import Final
 
-from penstock.core.incident import MOST_SUSPECTS, REJOINS, BadIncident, Incident, Suspect, Verdict, new_id
+from penstock.core.evidence import Finding
+from penstock.core.incident import (
+    MOST_SUSPECTS,
+    NOTICED,
+    REJOINS,
+    BadIncident,
+    Incident,
+    Suspect,
+    Verdict,
+    new_id,
+)
 from penstock.core.ledger import Counter, window_since
 from penstock.core.sender import Sender
 from penstock.core.standing import Standing
@@ -89,6 +99,26 @@ class Incidents:
         if incident is not None and _holds(incident, sender.key):
             incident.suspects[sender.key].stopped += recipients
             self._touch(incident, sender.key, at)
+
+    def notice(self, sender: Sender, finding: Finding, at: float) -> Incident:
+        """Something to tell about a sender whom nobody stops for it. What is not over takes it in."""
+        own = self._latest.get(sender.key)
+        if own is None or not own.joins(at):
+            customer = sender.entry.customer if sender.entry is not None else ""
+            suspect = Suspect(sender.key, at, at, at, customer, sender.profile.name, NOTICED)
+            suspect.released_at = at
+            own = Incident(new_id(sender.key, at, self.by_id), at, {sender.key: suspect})
+            self._admit(own)
+            self._touch(own, "", NOW)
+        elif not own.is_open:
+            own.reopen()
+            self._touch(own, "", NOW)
+        suspect = own.suspects[sender.key]
+        if finding not in suspect.findings:
+            others = (found for found in suspect.findings if found.signal != finding.signal)
+            suspect.findings, suspect.seen_at = (*others, finding), at
+            self._touch(own, sender.key, at)
+        return own
 
     def _belongs(self, case: Case, sender: Sender) -> Incident | None:
         """The incident of a case: the sender's own that is not over, that of its campaign, or a new one. None

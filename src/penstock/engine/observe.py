@@ -20,8 +20,11 @@ from penstock.core.events import (
     Event,
     LoggedIn,
     Message,
+    Posted,
     Rejected,
     Reported,
+    ScriptMailed,
+    Submitted,
     kib_of,
 )
 from penstock.core.flight import Flight
@@ -32,6 +35,7 @@ from penstock.core.replies import Classifier, ReplyClass, Verdict
 from penstock.core.sender import Sender
 from penstock.engine.book import MOST_AT_ONCE, Book
 from penstock.engine.detector import Detector
+from penstock.engine.origins import Origins
 from penstock.engine.pausing import Pausing
 from penstock.engine.roster import Roster
 from penstock.ports import Sent
@@ -78,8 +82,12 @@ class Observer:
         died: Callable[[str, float], bool],
         landed: Callable[[str, float], Flight | None],
         sent: Sent,
+        origins: Origins,
     ) -> None:
         self.adopt(roster.policy)
+        self.origins = origins
+        origins.on_late = self._named_late
+        roster.user_of = origins.user_of
         self._roster = roster
         self._book = book
         self._pausing = pausing
@@ -95,6 +103,9 @@ class Observer:
             Rejected: self._rejected,
             LoggedIn: self._logged_in,
             Reported: self._reported,
+            ScriptMailed: origins.hear,
+            Submitted: origins.hear,
+            Posted: origins.hear,
         }
 
     def adopt(self, policy: Policy) -> None:
@@ -115,6 +126,7 @@ class Observer:
 
     def remember(self, event: Accepted) -> None:
         """Only keep whose message it was: it has been counted before."""
+        self.origins.name(event.message, event.at)
         sender = self.sender_of(event.message, event.at)
         if sender is not None:
             self._sent.remember(event.message, sender.key)
@@ -140,6 +152,8 @@ class Observer:
 
     def _accepted(self, event: Accepted, charged: frozenset[str]) -> None:
         at, message = event
+        self.origins.name(message, at)
+        self._own_up(message, at)
         sender = self.sender_of(message, at)
         if sender is None:
             return
@@ -152,6 +166,22 @@ class Observer:
                 if kib:
                     each.spare_kib -= kib
                     self._book.count(each, int(Counter.KIB), second, kib)
+            self._detector.accepted(sender, message, at)
+
+    def _named_late(self, message: Message) -> None:
+        """A message that was charged to a user turns out to be a script's of his: that one's count is due."""
+        sender = self.sender_of(message, message.at)
+        if sender is not None:
+            self._sent.remember(message, sender.key)
+            recipients = min(message.recipients, MOST_AT_ONCE)
+            self._book.mail(sender, int(message.at), recipients, 1)
+            self._book.count(sender, int(Counter.KIB), int(message.at), kib_of(message.size))
+
+    def _own_up(self, message: Message, at: float) -> None:
+        """A professional customer's tag said more of whose message it is than the log can."""
+        flight = self._landed(message.queue_id, at)
+        if flight is not None and flight.live and flight.senders[0].kind == "customer":
+            message.kind, _, message.name = flight.senders[0].key.partition(":")
 
     def _charged_at_gate(self, queue_id: str, sender: Sender, at: float) -> bool:
         """Whether this message was charged as it came in: local mail by a milter, to whom its header named.

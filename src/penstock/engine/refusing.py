@@ -41,6 +41,12 @@ class Refusing:
             refusal = sender.halted = self._book.stretch(sender, f"standing:{state}", at, None)
         return self._answer(refusal, flight, recipients, at, situation_of(state), _STOPPED, sender.ticket)
 
+    def stopped_now(self, flight: Flight, at: float) -> Decision | None:
+        """The refusal of a complete message that has itself got its sender stopped."""
+        stopped = next((sender for sender in flight.senders if sender.standing.stopped), None)
+        found = self.stopped(stopped, flight, 0, at) if stopped is not None else None
+        return found if found is not None and found.stops else None
+
     def suspected(self, flight: Flight, case: Case, at: float) -> Decision:
         """The sender is under suspicion, or was paused for it just now."""
         own = flight.senders[0]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from penstock.core.ledger import Counter
 from penstock.signals.view import View
 
-GROUP = ""
+GROUP = "campaign"
 EACH = 0.8
 MOST = 3.0
 TAINTED = 3.0

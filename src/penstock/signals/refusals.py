@@ -13,7 +13,7 @@ import math
 from penstock.core.ledger import Counter
 from penstock.signals.view import View
 
-GROUP = ""
+GROUP = "filter"
 HONEST = 0.03
 STOLEN = 0.15
 MOST = 4.0

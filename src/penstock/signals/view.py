@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from penstock.core.evidence import Usual
 from penstock.core.habit import Habit
@@ -15,6 +15,21 @@ BURST_HOUR: Final = 60
 BURST_DAY: Final = 150
 
 
+class Alike(NamedTuple):
+    """What a sender's latest text and links have in common with those of unrelated senders. ``texts``,
+    ``links``: how many sent the same text, or links to the same domain, to strangers, it included;
+    ``recipients``: these strangers; ``tainted``: somebody was paused who sent it; ``name``: the campaign."""
+
+    texts: float = 0.0
+    links: float = 0.0
+    recipients: int = 0
+    tainted: bool = False
+    name: str = ""
+
+
+ALONE: Final = Alike()
+
+
 @dataclass(slots=True)
 class View:
     """``now`` (five minutes), ``hour``, ``day``, ``week``: sums by counter. ``seen``: how well the sender
@@ -22,7 +37,8 @@ class View:
     ``shared``: accounts to which the sender's newest client network is foreign today, ``shared_known`` and
     ``shared_novel``: their recipients, known and new to them. ``tainted``: the network was seen in an
     incident. ``refused_elsewhere``: the share of all other senders' recipients that was refused for
-    reputation, content or rate within the hour."""
+    reputation, content or rate within the hour. ``alike``: what its latest text shares with others'.
+    ``script``: its path, "" for other senders."""
 
     at: int
     kind: str
@@ -38,6 +54,8 @@ class View:
     shared_novel: int = 0
     tainted: bool = False
     refused_elsewhere: float = 0.0
+    alike: Alike = ALONE
+    script: str = ""
 
     def today(self, counter: Counter) -> int:
         """Of the last 24 hours."""

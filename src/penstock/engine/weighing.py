@@ -1,0 +1,80 @@
+"""What the signals see of a sender, and what it adds up to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from penstock.core.evidence import Finding, suspicion
+from penstock.core.ledger import Counter, Ledger, window_since
+from penstock.core.sender import Sender
+from penstock.engine.familiar import Familiar
+from penstock.engine.roster import Roster
+from penstock.signals import look
+from penstock.signals.view import WINDOWS, View
+
+HOUR: Final = 3600
+
+Adjust = Callable[[Sender, float, list[Finding]], list[Finding]]
+
+
+class Weighing:
+    """The evidence of one node. ``weights``: factors learned for signals; ``adjust`` applies what
+    administrators have taught to a sender's findings."""
+
+    def __init__(self, roster: Roster, familiar: Familiar) -> None:
+        self.weights: dict[str, float] = {}
+        self.adjust: Adjust = lambda sender, at, found: found
+        self._roster = roster
+        self._familiar = familiar
+        self._node = Ledger()
+
+    def count(self, counter: Counter, second: int) -> None:
+        """An outcome of anybody's mail: what one sender meets is held against what all meet."""
+        self._node.add(int(counter), second, 1)
+
+    def view(self, sender: Sender, at: float) -> View:
+        """What the signals see of a sender: nothing from before somebody last decided about it."""
+        second, since, familiar = int(at), sender.standing.since, self._familiar
+        watch = familiar.watch(sender, second)
+        windows = [
+            max(1, min(window, window_since(since, second))) if since else window for window in WINDOWS
+        ]
+        now, hour, day, week = sender.ledger.sums(second, windows)
+        found = familiar.networks.today(watch.network, second) if day[Counter.FOREIGN] else None
+        kind, _, name = sender.key.partition(":")
+        return View(
+            second,
+            kind,
+            familiar.usual(sender, at),
+            watch.habit,
+            now,
+            hour,
+            day,
+            week,
+            seen=familiar.seen(sender, at),
+            shared=len(found.accounts) if found is not None else 0,
+            shared_known=found.known if found is not None else 0,
+            shared_novel=found.novel if found is not None else 0,
+            tainted=found is not None and familiar.networks.is_tainted(watch.network, since, at),
+            refused_elsewhere=self._elsewhere(hour, second),
+            alike=familiar.texts.alike(sender, at),
+            script=name if kind == "script" else "",
+        )
+
+    def _elsewhere(self, own: list[int], second: int) -> float:
+        """The share of refusals about us that other senders meet within the hour."""
+        refused = own[Counter.REPUTATION] + own[Counter.CONTENT] + own[Counter.THROTTLED]
+        if not refused:
+            return 0.0
+        landed = self._node.total(Counter.DELIVERED, second, HOUR)
+        others = max(0, self._node.total(Counter.REPUTATION, second, HOUR) - refused)
+        return others / max(1, others + landed - own[Counter.DELIVERED]) if others > 2 else 0.0
+
+    def judge(self, sender: Sender, at: float, seen: View) -> tuple[float, tuple[Finding, ...]]:
+        """Suspicion and its findings, the heaviest first."""
+        rules = self._roster.policy.detection
+        heard = [finding for finding in look(seen, self.weights) if finding.signal not in rules.silent]
+        findings = self.adjust(sender, at, heard)
+        findings.sort(key=lambda finding: -abs(finding.weight))
+        return suspicion(rules.prior, findings), tuple(findings)
