@@ -20,7 +20,7 @@ help: ## this list
 venv: $(VENV)/.dev ## a virtual environment with Penstock and all that its developers need
 
 debian: ## install the Debian packages of the tests (as root; starts no service)
-	@scripts/debian-packages postfix=postfix mariadbd=mariadb-server initdb=postgresql
+	@scripts/debian-packages postfix=postfix mariadbd=mariadb-server initdb=postgresql opendkim-testkey=opendkim-tools
 	-@scripts/debian-packages logrotate=logrotate /lib/systemd/systemd-journal-remote=systemd-journal-remote \
 		chromium=chromium
 
@@ -47,8 +47,8 @@ bench: $(VENV)/.dev ## speed beside a floor and beside the peers that are instal
 bench-peers: ## install the peers that bench measures (as root)
 	@$(PYTHON) bench/peers.py install
 
-bench-detection: $(VENV)/.dev ## leak and false pauses beside the field's rules, some minutes; ABLATION=1: signal by signal
-	@$(BIN)/python -m bench.detection.run --seed 1 --seed 2 --seed 3 $(if $(ABLATION),--ablation) $(BENCH_ARGS)
+bench-detection: $(VENV)/.dev ## leak and false pauses beside the field's rules, some minutes; ONLY=ablation, verdicts
+	@$(BIN)/python -m bench.detection.$(or $(ONLY),run --seed 1 --seed 2 --seed 3) $(BENCH_ARGS)
 
 docs: $(VENV)/.dev ## write the generated references anew
 	@scripts/references $(BIN)/penstock docs/reference

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import MutableMapping
 from typing import Any, TextIO, cast
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 
 class Forgiving:
@@ -27,12 +29,19 @@ class Forgiving:
 
 
 def set_up(style: str, level: str = "info") -> None:
-    """``console`` or ``json``; times are RFC 3339 in UTC."""
+    """``console`` or ``json``; times are RFC 3339 in UTC. Of an exception the frames are told, but never
+    what their variables held: secrets and mail are among it."""
     renderer: Any
     if style == "json":
-        renderer = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        frames = ExceptionDictTransformer(show_locals=False)
+        renderer = [structlog.processors.ExceptionRenderer(frames), structlog.processors.JSONRenderer()]
     else:
-        renderer = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)]
+        plain = structlog.dev.plain_traceback
+        colors = sys.stderr.isatty()
+        renderer = [
+            _printable,
+            structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0, exception_formatter=plain),
+        ]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -44,3 +53,12 @@ def set_up(style: str, level: str = "info") -> None:
         logger_factory=structlog.PrintLoggerFactory(cast(TextIO, Forgiving(sys.stderr))),
         cache_logger_on_first_use=True,
     )
+
+
+def _printable(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What others have written is no order to a terminal."""
+    del logger, method
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[name] = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in value)
+    return event

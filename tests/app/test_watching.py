@@ -12,7 +12,8 @@ import pytest
 from app.conftest import Logs
 from app.live import Clock, command, run, serving, until
 from penstock.app import figures, metrics
-from penstock.app.watching import AHEAD, CHARGED, JournalFeed, LogFeed
+from penstock.app.watching import AHEAD, JournalFeed, LogFeed
+from penstock.config.settings import LogSource
 from penstock.core.events import Event
 from penstock.core.ledger import Counter
 from penstock.servers.follow.export import Entry
@@ -58,7 +59,8 @@ class Stage:
 
     def __init__(self, counted: str = "local", zone: str = "UTC", make: type[LogFeed] = LogFeed) -> None:
         self.world = World(policy())
-        self.feed = make(self.world.engine, CHARGED[counted], zone, "here", lambda: self.world.at)
+        source = LogSource(None, counted=counted, time_zone=zone)
+        self.feed = make(self.world.engine, source, "here", lambda: self.world.at)
 
     def take(self, texts: list[str], silent: bool = False) -> None:
         self.feed.feed(texts, silent)

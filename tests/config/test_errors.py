@@ -16,8 +16,9 @@ GOLDEN = {
     # the file
     'mode = "enforced"': 'mode: "enforced": must be one of off, shadow, enforce',
     'on_eror = "pass"': 'on_eror: unknown key; did you mean "on_error"?',
-    "xyzzy = 1": "xyzzy: unknown key (known: defaults, detection, directory, language, listen, logs, mode, "
-    "names, newcomer_watch, on_error, profiles, queue, replies, reports, senders, state, texts)",
+    "xyzzy = 1": "xyzzy: unknown key (known: content, defaults, detection, directory, language, listen, "
+    "local, logs, mode, names, newcomer_watch, on_error, professional, profiles, queue, replies, reports, "
+    "senders, state, texts)",
     'state = "var/lib"': 'state: "var/lib": must be an absolute path',
     "state = 5": "state: 5: must be a string, in quotes",
     'language = "de"': 'language: "de": has no texts (known: en)',
@@ -116,6 +117,14 @@ GOLDEN = {
     '[profiles.personal]\noutcome = "bounced 5/h"': "profiles.personal.outcome: unknown key; "
     'did you mean "outcomes"?',
     '[profiles.personal]\npause = ["500/h"]': 'profiles.personal.pause[0]: "500/h": must be a table',
+    # content
+    "content = 5": "content: 5: must be a table",
+    'content.fingerprint = "on"': 'content.fingerprint: unknown key; did you mean "fingerprints"?',
+    'content.score_header = "X Score"': 'content.score_header: "X Score": '
+    "must be the name of a header field, such as `X-Spamd-Result`, or empty",
+    'content.score_header = "X-Score:"': 'content.score_header: "X-Score:": '
+    "must be the name of a header field, such as `X-Spamd-Result`, or empty",
+    "content.score_limit = 0": "content.score_limit: 0: must be a number above 0.1, up to 1000",
     # detection
     "detection = 5": "detection: 5: must be a table",
     'detection.mod = "off"': 'detection.mod: unknown key; did you mean "mode"?',

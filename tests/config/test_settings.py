@@ -3,6 +3,7 @@
 import itertools
 import tomllib
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config import private
 from penstock.config import Address, ConfigError, effective_toml, load, parse, parse_address
 from penstock.config.keys import SECTIONS
 from penstock.config.merge import builtin_text
 from penstock.config.replies import own_rules
-from penstock.config.settings import LogSource, QueueSettings, ReportSettings
+from penstock.config.settings import ContentSettings, LocalSettings, LogSource, QueueSettings, ReportSettings
 from penstock.config.table import Section
 from penstock.core.evidence import ORDINARY, Detection, Usual
-from penstock.core.limits import FLOW, OUTCOMES, Limit, Unit
+from penstock.core.limits import FLOW, OUTCOMES, Limit, Unit, parse_outcome
 from penstock.core.names import KINDS
 from penstock.core.policy import Action, Entry, Override, PauseRule, Policy, Step, Texts, Verb
 from penstock.core.replies import Classifier, ReplyClass
+from penstock.wire.weblog import Roots
 
 NOW = 1_800_000_000.0
 
@@ -89,6 +92,7 @@ newcomer_watch = "off"
 policy = ["[::1]:10040", "unix:/run/penstock/policy.sock"]
 milter = ["unix:/run/penstock/milter.sock"]
 milter_smtp = "127.0.0.1:10042"
+milter_smarthost = ["127.0.0.1:10043"]
 http = "off"
 silence = 0
 [names]
@@ -159,6 +163,11 @@ timeout = "5s"
 argv = ["/bin/true", "-x"]
 ttl = "1m"
 timeout = "1s"
+[content]
+fingerprints = false
+clients = true
+score_header = "X-Spamd-Result"
+score_limit = 12.5
 [detection]
 mode = "enforce"
 false_pauses = 0.5
@@ -177,6 +186,14 @@ silence = "30m"
 [logs.inst-2]
 journal = ["postfix@-.service", "exim4.service"]
 counted = "none"
+[logs.web]
+file = "/var/log/access.log"
+kind = "access"
+root = "/srv/www/{host}"
+roots = {"www.example.com" = "/srv/main"}
+[local]
+shared_users = [33, "www-data"]
+relays = ["192.0.2.0/24"]
 [reports]
 listen = ["unix:/run/penstock/lmtp.sock"]
 recipients = ["Bounces@Example.com", "fbl@example.com"]
@@ -201,7 +218,22 @@ permanent = false
 name = "by code"
 class = "policy"
 codes = "550"
-"""
+[professional.acme]
+header = "X-Acme-Token"
+secrets = ["file:TAGS"]
+networks = ["192.0.2.0/28", "2001:db8::/48"]
+logins = ["Mailer@Acme.example"]
+profile = "school"
+pool = "best"
+feedback_id = "a:b:c:d"
+cfbl_address = "fbl@example.com; report=arf"
+notice = ["complaints 0.01%/d min 3"]
+[[professional.acme.dkim]]
+domain = "Acme.Example"
+selector = "S1"
+key = "KEY"
+expires = "7d"
+""".replace("TAGS", str(private.TAGS)).replace("KEY", str(private.KEY))
 
 
 def tables_at(document: dict[str, Any], path: str) -> list[dict[str, Any]]:
@@ -273,6 +305,11 @@ def test_everything_in_a_profile() -> None:
     )
 
 
+def test_everything_about_content() -> None:
+    assert parse(EVERYTHING).content == ContentSettings(False, True, "x-spamd-result", 12.5)
+    assert parse("content.clients = true").content == ContentSettings(True, True, "", 10.0)
+
+
 def test_everything_about_detection() -> None:
     policy = parse(EVERYTHING).policy
     traps = frozenset({"trap@example.com", "old.trap@example.net"})
@@ -339,7 +376,11 @@ def test_everything_about_what_comes_back() -> None:
     assert settings.logs == {
         "mail": LogSource(Path("/var/log/mail.log"), (), "all", "Europe/Berlin", True, 1800),
         "inst-2": LogSource(None, ("postfix@-.service", "exim4.service"), "none"),
+        "web": LogSource(
+            Path("/var/log/access.log"), roots=Roots({"www.example.com": "/srv/main"}, "/srv/www/{host}")
+        ),
     }
+    assert settings.local == LocalSettings(("33", "www-data"), (ip_network("192.0.2.0/24"),))
     address = Address(path="/run/penstock/lmtp.sock")
     assert settings.reports == ReportSettings((address,), ("bounces@example.com", "fbl@example.com"), True)
     assert settings.queue == QueueSettings(
@@ -351,6 +392,15 @@ def test_everything_about_what_comes_back() -> None:
         50,
         1 << 30,
         "drop",
+    )
+    acme = settings.professional["acme"]
+    assert acme.tag.logins == ("login:mailer@acme.example",) and len(acme.tag.secrets) == 2
+    ((domain, selector, lasts),) = ((one.domain, one.selector, one.lasts) for one in acme.signers)
+    assert (domain, selector, lasts) == ("acme.example", "s1", 7 * 86400)
+    assert (acme.profile, acme.pool, acme.notice) == (
+        "school",
+        "best",
+        (parse_outcome("complaints 0.01%/d min 3"),),
     )
     own = settings.policy.replies[:2]
     assert settings.policy.replies[2:] == own_rules()
@@ -512,6 +562,7 @@ tables = st.sampled_from(
         "directory",
         "detection",
         "logs",
+        "local",
         "reports",
         "queue",
         "replies",

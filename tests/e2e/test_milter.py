@@ -288,7 +288,7 @@ def test_local_mail_carries_a_reference(platform: Any, sink: Sink) -> None:
     here = platform(policy("script", "hold", "milter", "[reports]\nheader = true\n"))
     here.submit([TO])
     (mail,) = sink.wait_for(1)
-    assert here.sender_of(mail.content) == SITE
+    assert here.sender_of(mail.content) == f"script:{UID}:mailer.php"
 
 
 # --- crashes ----------------------------------------------------------------------------------

@@ -123,11 +123,12 @@ def _text(value: bytes | str) -> str:
 
 @dataclass(frozen=True)
 class Mail:
-    """A message that the sink took."""
+    """A message that the sink took. ``raw``: as it came over the wire."""
 
     sender: str
     recipients: tuple[str, ...]
     content: str
+    raw: bytes = b""
 
 
 class Sink(Server):
@@ -190,7 +191,8 @@ class Sink(Server):
         """aiosmtpd's hook: record the message."""
         content = _text(envelope.content or b"").replace("\r\n", "\n")
         with self._lock:
-            self._mails.append(Mail(envelope.mail_from or "", tuple(envelope.rcpt_tos), content))
+            raw = envelope.original_content or b""
+            self._mails.append(Mail(envelope.mail_from or "", tuple(envelope.rcpt_tos), content, raw))
         return "250 2.0.0 taken"
 
 

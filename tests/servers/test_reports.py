@@ -6,6 +6,8 @@ import asyncio
 import os
 import smtplib
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -336,9 +338,26 @@ def test_bytes_are_bounded_too(folder: Path) -> None:
     run(story())
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_disk_that_can_not_be_written_defers(folder: Path) -> None:
+def defers_on_a_disk_that_can_not_be_written(folder: Path) -> None:
     run(story_of_a_broken_disk(folder, lambda path: path.chmod(0o500)))
+
+
+def test_a_disk_that_can_not_be_written_defers(folder: Path) -> None:
+    """Root may write everywhere, so it is tried by a process that has given that up."""
+    if os.geteuid() != 0:
+        defers_on_a_disk_that_can_not_be_written(folder)
+        return
+    code = (
+        f"import sys; sys.path[:] = {sys.path!r}\n"
+        "from pathlib import Path\n"
+        "from servers.test_reports import defers_on_a_disk_that_can_not_be_written as defers\n"
+        "defers(Path(sys.argv[1]))"
+    )
+    bound = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    done = subprocess.run(
+        [*bound, sys.executable, "-W", "error", "-c", code, str(folder)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_folder_that_is_gone_defers(folder: Path, logs: Logs) -> None:

@@ -241,6 +241,14 @@ def test_a_held_message_of_a_slowed_sender_goes_out_when_its_canaries_have_lande
     assert all(end < "2026-01-26T00:30:00Z" for end in ends)
 
 
+def test_a_suspicion_ends_by_the_clock_though_the_log_is_silent() -> None:
+    quiet = [message(MONDAY + day * DAY, 1, start=day % 3) for day in range(21)]
+    burst = [message(MONDAY + 21 * DAY + 2 * i, 1, start=100 + i) for i in range(60)]
+    done = Done(detecting(), *quiet, *burst, message(MONDAY + 90 * DAY, sender=BOB))
+    assert done.incidents
+    assert all(one["released_at"] < "2026-01-28T00:00:00Z" for one in done.incidents)
+
+
 def test_the_same_events_tell_the_same() -> None:
     one, two = (Done(detecting(), hijacked()) for _ in range(2))
     assert (one.found, one.text) == (two.found, two.text)

@@ -113,7 +113,7 @@ def test_a_pause_its_figures_and_its_end() -> None:
 
 
 def test_a_pause_that_ends_before_the_log_does_is_released_even_if_nothing_is_sent_any_more() -> None:
-    rules = ruled("10/h", pauses=pause("refused 5/h", lasts=HOUR))
+    rules = ruled("10/h", pauses=pause("refused 5/h", lasts=HOUR), **GONE)
     flood = [message(MONDAY + 10 * i, start=i) for i in range(30)]
     [one] = Done(rules, *flood, message(MONDAY + DAY, sender=BOB)).incidents
     assert one["released_at"] == "2026-01-05T01:02:30Z"

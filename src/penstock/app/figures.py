@@ -73,6 +73,7 @@ def status(node: Node) -> dict[str, Any]:
         "logs": [_log(watched) for watched in node.logs],
         "reports": _reports(node),
         "queue": _queue(node),
+        "professional": _professional(node),
         "acquaintance": _acquaintance(node),
     }
 
@@ -93,6 +94,7 @@ def _milter(name: str, traffic: MilterTraffic) -> dict[str, Any]:
     return {
         "address": name,
         "smtp": traffic.smtp,
+        "kind": traffic.kind,
         "open": traffic.open,
         "connections": traffic.connections,
         "messages": dict(traffic.results),
@@ -139,6 +141,19 @@ def _reports(node: Node) -> dict[str, Any] | None:
         "repeated": intake.repeated,
         "uncounted": intake.uncounted,
         "folder": str(node.reports.folder.folder),
+    }
+
+
+def _professional(node: Node) -> dict[str, dict[str, dict[str, int]]]:
+    """Messages of professional customers since the start: tags, signatures, unsubscribing from bulk mail."""
+    known = node.professionals
+    names = [*known.by_name, *sorted({name for _, name, _ in known.figures} - set(known.by_name))]
+    return {
+        name: {
+            what: {detail: n for customer, detail, n in known.of(what) if customer == name}
+            for what in ("tag", "signed", "bulk")
+        }
+        for name in names
     }
 
 

@@ -8,7 +8,6 @@ the message had recipients. What our own MTA reports was in its log already.
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from penstock.app.keyfile import KEY_BYTES, lasting_key
 from penstock.core.events import Reported
 from penstock.engine import Engine
 from penstock.stores.sent import Found, SentIndex
@@ -25,7 +25,6 @@ from penstock.wire.trace import Tracer
 log = structlog.get_logger()
 
 KEY_FILE: Final = "reference.key"
-KEY_BYTES: Final = 32
 
 USUAL_COMPLAINT: Final = "abuse"
 """What a complaint that names no type is (RFC 5965 §7.3)."""
@@ -142,20 +141,7 @@ def open_tracer(state: Path) -> Tracer:
     """
     path = state / KEY_FILE
     try:
-        return Tracer(_key(path))
+        return Tracer(lasting_key(path))
     except (OSError, ValueError) as error:
         log.error("no lasting key for references: a restart makes them unreadable", why=str(error))
         return Tracer(secrets.token_bytes(KEY_BYTES))
-
-
-def _key(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        key = secrets.token_bytes(KEY_BYTES)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
-        return key

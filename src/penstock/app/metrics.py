@@ -88,6 +88,7 @@ def _degraded(node: Node) -> Values:
         (("records",), float(node.records.degraded_since > 0)),
         (("state",), float(bool(node.state.problem))),
         (("acquaintance",), float(bool(node.acquaintances.problem))),
+        (("scripts",), float(bool(node.scripts.problem))),
         (("traffic",), float(bool(node.silent()))),
         (("logs",), float(any(watched.problems() for watched in node.logs))),
         (("reports",), float(node.intake is not None and bool(node.intake.problem))),
@@ -123,6 +124,11 @@ def _reports(node: Node) -> Values:
     counted |= {"bounces": intake.bounces, "complaints": intake.complaints}
     counted |= {"repeated": intake.repeated, "uncounted": intake.uncounted}
     return [((name,), n) for name, n in counted.items()]
+
+
+def _professional(what: str) -> Callable[[Node], Values]:
+    """Messages of professional customers; ``-``: of nobody's clients."""
+    return lambda node: [((customer, detail), n) for customer, detail, n in node.professionals.of(what)]
 
 
 def _queue(read: Callable[[QueueKeeper], float]) -> Callable[[Node], Values]:
@@ -180,6 +186,13 @@ METRICS: Final = (
     Figure("senders", "gauge", "Senders known", (), _one(_senders)),
     Figure("senders_not_open", "gauge", "Senders by standing, open ones left out", ("state",), _not_open),
     Figure("messages_in_flight", "gauge", "Messages remembered", (), _one(lambda s: len(s.engine.flights))),
+    Figure(
+        "fingerprints",
+        "gauge",
+        "Hashes of texts and links that are kept",
+        (),
+        _one(lambda s: len(s.engine.detector.texts)),
+    ),
     Figure("overrides", "gauge", "Exceptions in force", (), _one(lambda s: len(s.engine.roster.overrides))),
     Figure(
         "incidents",
@@ -266,7 +279,42 @@ METRICS: Final = (
         _LOG,
         _log(lambda w: len(w.feed.join)),
     ),
+    Figure(
+        "local_messages_named",
+        "counter",
+        "Local messages whose sender was found, by where (gate, log) and by the witness hardest to forge",
+        ("where", "witness"),
+        lambda node: node.engine.origins.named.items(),
+    ),
+    Figure(
+        "local_messages_waited",
+        "counter",
+        "Local messages that waited for the log's word, by whether it came in time (told, vain)",
+        ("result",),
+        lambda node: [((result,), n) for result, n in node.engine.origins.waits.items()],
+    ),
     Figure("reports", "counter", "Reports by mail, by what became of them", ("result",), _reports),
+    Figure(
+        "professional_messages",
+        "counter",
+        "Messages by what became of their tag",
+        ("customer", "tag"),
+        _professional("tag"),
+    ),
+    Figure(
+        "professional_signed",
+        "counter",
+        "DKIM signatures of customers with a key, and messages that none was for (not)",
+        ("customer", "key"),
+        _professional("signed"),
+    ),
+    Figure(
+        "professional_bulk",
+        "counter",
+        "Customers' bulk mail, by how one can unsubscribe",
+        ("customer", "unsubscribe"),
+        _professional("bulk"),
+    ),
     Figure("queue_held", "gauge", "Messages on hold whose sender is known", (), _queue(lambda q: q.held)),
     Figure("queue_held_bytes", "gauge", "Bytes of these", (), _queue(lambda q: q.held_bytes)),
     Figure(

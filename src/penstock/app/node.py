@@ -10,12 +10,14 @@ from penstock.app.state import StateFolder
 from penstock.config import Settings
 from penstock.directory import Chain
 from penstock.engine import Engine
+from penstock.engine.professionals import Professionals
 from penstock.servers.milter_traffic import MilterTraffic
 from penstock.servers.policy import Traffic
 from penstock.stores.acquaintances import AcquaintanceFile
 from penstock.stores.counts import CountLog
 from penstock.stores.records import RecordStore
 from penstock.stores.recovery import Recovery
+from penstock.stores.scripts import ScriptFile
 from penstock.stores.sent import SentIndex
 
 if TYPE_CHECKING:
@@ -40,7 +42,9 @@ class Node:
     directory: Chain
     sent: SentIndex
     acquaintances: AcquaintanceFile
+    scripts: ScriptFile
     engine: Engine
+    professionals: Professionals
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self.settings = settings

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
+from typing import Final
+
 from penstock.config import Settings
+from penstock.core.policy import Entry
 from penstock.directory import (
     Blocking,
     Chain,
@@ -12,21 +16,29 @@ from penstock.directory import (
     open_blocking,
     open_directory,
 )
+from penstock.engine import Engine
+from penstock.engine.professionals import Professional, Professionals
 from penstock.mta.queue import Door, MailQueue
 from penstock.wire.eximqueue import EXIM
+from penstock.wire.milter.smarthost import Orders
+
+KEY_BYTES: Final = 32
+"""Of the key under which tags are looked up; it lives as long as the process."""
 
 
 def directory(settings: Settings) -> Chain:
     """The directory of a running service."""
     wanted = settings.directory
     database, program = _sources(settings)
-    return open_directory(entries=wanted.logins, networks=wanted.networks, database=database, program=program)
+    return open_directory(
+        entries=entries(settings), networks=wanted.networks, database=database, program=program
+    )
 
 
 def blocking_directory(settings: Settings) -> Blocking:
     """The same directory for a replay, which waits for its answers."""
     wanted = settings.directory
-    return open_blocking(wanted.logins, wanted.networks, *_sources(settings))
+    return open_blocking(entries(settings), wanted.networks, *_sources(settings))
 
 
 def mail_queue(settings: Settings) -> MailQueue | None:
@@ -42,6 +54,32 @@ def door_of(settings: Settings) -> tuple[str, tuple[str, ...], Door]:
     wanted = settings.queue
     command = wanted.helper_command
     return wanted.mta, wanted.config_dirs, Door(command=command) if command else Door(socket=wanted.helper)
+
+
+def professionals(settings: Settings) -> dict[str, Professional]:
+    """Professional customers by name, as the engine knows them."""
+    return {
+        name: Professional(
+            one.tag, Orders(one.signers, one.feedback_id, one.cfbl_address, one.pool), one.notice
+        )
+        for name, one in settings.professional.items()
+    }
+
+
+def smarthost(engine: Engine, settings: Settings) -> Professionals:
+    """What knows the professional customers of a running service."""
+    found = Professionals(engine.roster, engine.casework.incidents, secrets.token_bytes(KEY_BYTES))
+    found.adopt(professionals(settings))
+    return found
+
+
+def entries(settings: Settings) -> dict[str, Entry]:
+    """Who senders are, by key: the file's logins, and professional customers."""
+    customers = {
+        f"customer:{name}": Entry(customer=name, profile=one.profile)
+        for name, one in settings.professional.items()
+    }
+    return customers | dict(settings.directory.logins)
 
 
 def _sources(settings: Settings) -> tuple[Database | None, Program | None]:

@@ -12,7 +12,8 @@ from penstock.engine.roster import Roster
 
 
 class Stops:
-    """``keys``: the senders that are paused or locked themselves; a customer's stops all of his."""
+    """``keys``: the senders that are paused or locked themselves; a customer's or a user's stops
+    all of his."""
 
     def __init__(self, roster: Roster, clock: Callable[[], float]) -> None:
         self.keys: set[str] = set()
@@ -39,11 +40,11 @@ class Stops:
     def look(self) -> Callable[[str], Stop]:
         """Whether a sender is stopped; what was asked is remembered for one look."""
         asked: dict[str, Stop] = {}
-        customers = any(key.startswith("customer:") for key in self.keys)
+        parents = any(key.startswith(("customer:", "uid:", "script:")) for key in self.keys)
 
         def stop(owner: str) -> Stop:
             if owner not in asked:
-                asked[owner] = self._stop(owner) if customers or owner in self.keys else Stop()
+                asked[owner] = self._stop(owner) if parents or owner in self.keys else Stop()
             return asked[owner]
 
         return stop

@@ -35,6 +35,7 @@ from penstock.stores.counts import CountLog
 from penstock.stores.records import RecordStore
 from penstock.stores.recovery import recover
 from penstock.stores.schema import sqlite_url
+from penstock.stores.scripts import ScriptFile
 from penstock.stores.sent import SentIndex
 
 log = structlog.get_logger()
@@ -100,11 +101,16 @@ class Service(Node):
             self.acquaintances.acquaintance,
             now,
         )
+        self.professionals = parts.smarthost(self.engine, settings)
+        self.engine.origins.shared = frozenset(settings.local.shared_users)
+        self.scripts = ScriptFile(settings.state / "scripts.json", self.engine.origins)
+        self.scripts.load(now)
         self.directory.on_news = self.engine.roster.refresh
         self.records.on_late_memory = lambda memory: self.engine.take_over(memory, self.clock())
         self.counts.start(loop)
         self.sent.start(loop)
         self.acquaintances.start(loop)
+        self.scripts.start()
         await self._open_queue()
         await self._open_control()
         for address, sock in sockets:
@@ -192,6 +198,7 @@ class Service(Node):
         await self.counts.close()
         await self.sent.close()
         await self.acquaintances.close()
+        await self.scripts.close()
         await self.records.close()
         self.state.close()
         log.info("stopped")
@@ -237,10 +244,12 @@ class Service(Node):
             log.warning("the queue or its helper has changed: that takes a restart")
         self.settings = replace(new, listen=old.listen, state=old.state)
         self.engine.adopt(new.policy)
+        self.engine.origins.shared = frozenset(new.local.shared_users)
         self.engine.budget.adopt(new.queue.held_messages, new.queue.held_bytes)
         if self.queue is not None:
             self.queue.adopt()
-        self.directory.adopt(new.directory.logins, new.directory.networks)
+        self.directory.adopt(parts.entries(new), new.directory.networks)
+        self.professionals.adopt(parts.professionals(new))
         self.loaded_at = self.clock()
         log.info("policy reloaded", by=who, file=str(new.file or "built-in"), mode=new.mode)
         return []
@@ -258,6 +267,7 @@ class Service(Node):
         while True:
             await asyncio.sleep(SWEEP)
             self.engine.sweep(self.clock())
+            self.professionals.sweep(self.clock())
 
     async def _save(self) -> None:
         while True:

@@ -10,13 +10,13 @@ import structlog
 
 from penstock.app.node import Node
 from penstock.config.settings import LogSource
-from penstock.core.events import Accepted
+from penstock.core.events import Accepted, Seen
 from penstock.engine import EVERYBODY, LOCAL, Engine
 from penstock.servers.follow.export import Entry
 from penstock.servers.follow.files import FileSource
 from penstock.servers.follow.follower import Follower
 from penstock.servers.follow.journal import JournalSource
-from penstock.wire.maillog.facts import Fact
+from penstock.wire.maillog.facts import Fact, PickedUp
 from penstock.wire.maillog.join import Join
 from penstock.wire.maillog.lines import Reader
 from penstock.wire.maillog.stamps import Clock
@@ -36,16 +36,14 @@ class LogFeed:
     """Lines of one log → facts → events → engine. ``newest``: stamp of the newest line understood.
     ``faults``: lines and events that raised, which is a bug; each is passed over alone."""
 
-    def __init__(
-        self, engine: Engine, charged: frozenset[str], zone: str, host: str, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, engine: Engine, source: LogSource, host: str, clock: Callable[[], float]) -> None:
         self.newest = 0.0
         self.faults = 0
-        self.reader = Reader(Clock(None, zone_of(zone), clock()), host)
+        self.reader = Reader(Clock(None, zone_of(source.time_zone), clock()), host, source.roots)
         self._clock = clock
         self.join = Join()
         self._engine = engine
-        self._charged = charged
+        self._charged = CHARGED[source.counted]
 
     def feed(self, lines: Sequence[Any], silent: bool) -> None:
         """Take lines. Silent ones were counted before: they only tell the join what it must know, and
@@ -68,12 +66,16 @@ class LogFeed:
         if fact.at > now + AHEAD:
             fact = fact._replace(at=now)
         self.newest = max(self.newest, fact.at)
+        if type(fact) is PickedUp:
+            self._engine.origins.picked_up(fact.queue_id, str(fact.uid))
         for event in self.join.feed(fact):
             try:
                 if not silent:
                     self._engine.observe(event, self._charged)
                 elif type(event) is Accepted:
                     self._engine.observer.remember(event)
+                elif isinstance(event, Seen):
+                    self._engine.origins.hear(event)
             except Exception:
                 self._note_fault()
 
@@ -100,6 +102,14 @@ class JournalFeed(LogFeed):
         return self.reader.feed_parts(line.at, line.host, line.program, line.text)
 
 
+class AccessFeed(LogFeed):
+    """The same for a web server's log."""
+
+    def read(self, line: str) -> Fact | None:
+        """What a line says."""
+        return self.reader.feed_request(line)
+
+
 class Watched:
     """One log that is followed."""
 
@@ -107,10 +117,8 @@ class Watched:
         self.name = name
         self.source = source
         self._node = node
-        make = JournalFeed if source.journal else LogFeed
-        self.feed: LogFeed = make(
-            node.engine, CHARGED[source.counted], source.time_zone, socket.gethostname(), node.clock
-        )
+        make = JournalFeed if source.journal else AccessFeed if source.roots else LogFeed
+        self.feed: LogFeed = make(node.engine, source, socket.gethostname(), node.clock)
         lines: Any = (
             JournalSource(name, source.journal, begin_at_start=source.from_beginning)
             if source.file is None

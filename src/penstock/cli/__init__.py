@@ -31,6 +31,8 @@ COMMANDS: Final = {
     "resume": "penstock.cli.standing:resume",
     "limit": "penstock.cli.limit:limit",
     "queue": "penstock.cli.queue:queue",
+    "dkim": "penstock.cli.dkim:dkim",
+    "sendmail": "penstock.cli.sendmail:sendmail",
     "report": "penstock.cli.report:report",
     "replay": "penstock.cli.replay:replay",
     "study": "penstock.cli.study:study",

@@ -19,9 +19,13 @@ import click
 
 from penstock.cli import milter_checks
 from penstock.cli.common import SOCKET, ask, json_option, print_json, state_folder, state_option
+from penstock.cli.smarthost import smarthost_of
 from penstock.cli.status import acquaintance
 from penstock.mta.checks import Check
+from penstock.mta.endpoint import Endpoint
 from penstock.mta.postfix_checks import examine
+from penstock.mta.smarthost import Smarthost
+from penstock.servers.milter_traffic import SMARTHOST
 
 if TYPE_CHECKING:
     from penstock.config import Settings
@@ -80,15 +84,19 @@ def _checks(state: Path | None, config_dir: Path | None, postfix: bool) -> Itera
     if status is not None:
         yield from _running(status)
         addresses = [listener["address"] for listener in status["listeners"]]
-        milters = {listener["address"]: listener["smtp"] for listener in status["milters"]}
+        milters = {each["address"]: each["smtp"] for each in status["milters"] if each["kind"] != SMARTHOST}
+        tagged = [each["address"] for each in status["milters"] if each["kind"] == SMARTHOST]
     else:
         addresses = [str(address) for address in settings.listen.policy] if settings else []
         milters = dict.fromkeys(map(str, settings.listen.milter), False) if settings else {}
         milters |= dict.fromkeys(map(str, settings.listen.milter_smtp), True) if settings else {}
-    yield from _rights(folder, [*addresses, *milters])
+        tagged = [str(address) for address in settings.listen.milter_smarthost] if settings else []
+    yield from _rights(folder, [*addresses, *milters, *tagged])
     yield from _disk(folder)
     if postfix:
-        for check in examine(config_dir, addresses, milters):
+        known = tuple(map(Endpoint.parse, tagged))
+        smarthost = smarthost_of(settings, tagged) if settings else Smarthost(known)
+        for check in examine(config_dir, addresses, milters, smarthost):
             yield check if check.name == "postfix" else Check(f"postfix {check.name}", *_rest(check))
 
 
@@ -137,6 +145,7 @@ def _running(status: Status) -> Iterator[Check]:
         yield from _traffic(listener, status["started_at"])
     for listener in status["milters"]:
         yield from milter_checks.running(listener)
+    yield from milter_checks.witnesses(status)
     yield Check("acquaintance", True, acquaintance(status["acquaintance"]))
     yield _open_files(status)
     yield _clock(status)

@@ -29,6 +29,14 @@ def running(milter: Mapping[str, Any]) -> Iterator[Check]:
         yield Check("milter", None, text, "Who connects there? The service's log names them.")
 
 
+def witnesses(status: Mapping[str, Any]) -> Iterator[Check]:
+    """Whether anything that cannot be forged tells who hands mail in."""
+    local = any(milter["kind"] == "local" for milter in status["milters"])
+    if local and not status["logs"]:
+        text = "only PHP's header tells who hands mail in, and who calls sendmail himself can forge it"
+        yield Check("witnesses", None, text, "Follow the mail log: [logs.mail] (docs/howto/web-host.md).")
+
+
 def _answers(address: str) -> Check:
     began = time.perf_counter()
     try:

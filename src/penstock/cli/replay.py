@@ -106,8 +106,9 @@ def _run(
         directory = blocking_directory(settings)
         with progress_bar() as progress:
             sources = open_sources(logs, progress)
-            reading = Reading(sources, zone_of(timezone), year, time.time())
+            reading = Reading(sources, zone_of(timezone), year, time.time(), settings.roots)
             done = Replay(settings.policy, directory, decisions)
+            done.origins.shared = frozenset(settings.local.shared_users)
             with _rare_collections():
                 done.feed(reading.events(Join()))
                 done.finish()

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from penstock.mta.postconf import Config, Edit, Postfix, PostfixError
     from penstock.mta.postfix import Plan, Use, Wish
     from penstock.mta.postfix_apply import Applied, Undone
+    from penstock.mta.smarthost import Smarthost
 
+LISTEN = "127.0.0.1:10040"
 SLOW = "Start Penstock first: until it answers, each question costs a second, then mail goes on."
 
 
@@ -28,16 +30,34 @@ def setup() -> None:
 @click.option(
     "--for",
     "use",
-    type=click.Choice(["submission", "smarthost"]),
+    type=click.Choice(["submission", "smarthost", "professional"]),
     default="submission",
     show_default=True,
-    help="submission: customers log in (ports 587, 465). smarthost: their servers relay through port 25.",
+    help="submission: customers log in (ports 587, 465). smarthost: their servers relay through port 25. "
+    "professional: customers with a tag hand in at a port of their own.",
 )
-@click.option("--listen", default="127.0.0.1:10040", show_default=True, help="Where Penstock listens.")
+@click.option(
+    "--listen",
+    metavar="ADDRESS",
+    help=f"Where Penstock listens [default: {LISTEN}; for professional: the policy file's milter_smarthost].",
+)
+@click.option(
+    "--policy",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    envvar="PENSTOCK_CONFIG",
+    help="For professional: the policy file, if not the installed one.",
+)
 @click.option(
     "--config-dir", type=click.Path(path_type=Path), help="Postfix's folder, if not its own default."
 )
-@click.option("--service", "also", multiple=True, metavar="NAME", help="Also this SMTP server, such as smtp.")
+@click.option(
+    "--service",
+    "also",
+    multiple=True,
+    metavar="NAME",
+    help="Also this SMTP server, such as smtp. For professional: this one (default: 2525); a port is made.",
+)
 @click.option("--milter", metavar="ADDRESS", help="Ask our milter there about mail of sendmail(1), too.")
 @click.option("--milter-smtp", metavar="ADDRESS", help="For SMTP clients a milter, not the policy service.")
 @click.option("--trial", is_flag=True, help="Only warn (warn_if_reject); HOLD and DISCARD act all the same.")
@@ -46,7 +66,8 @@ def setup() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def postfix(
     use: Use,
-    listen: str,
+    listen: str | None,
+    policy: Path | None,
     config_dir: Path | None,
     also: tuple[str, ...],
     milter: str | None,
@@ -68,17 +89,37 @@ def postfix(
     if do_apply and do_undo:
         raise click.UsageError("--apply and --undo exclude each other")
     try:
-        milters = [Endpoint.parse(each) if each else None for each in (milter, milter_smtp)]
-        wish = Wish(use, Endpoint.parse(listen), trial, also, *milters)
+        asked = Endpoint.parse(listen or LISTEN)
+        local, smtp = (Endpoint.parse(each) if each else None for each in (milter, milter_smtp))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--listen, --milter or --milter-smtp") from None
     server = Postfix(config_dir)
     try:
+        if use == "professional" and not do_undo:
+            if milter or milter_smtp or trial:
+                raise click.UsageError("--for professional: other milters and trials need a run of their own")
+            wish = Wish(use, also=also, smarthost=_customers(policy, listen))
+        else:
+            wish = Wish(use, asked, trial, also, local, smtp)
         _undo(server, as_json) if do_undo else _set_up(server, wish, do_apply, as_json)
     except PostfixError as error:
         _fail(error, as_json)
     except OSError as error:
         _fail(PostfixError(f"{error.filename or server.folder}: {error.strerror}"), as_json)
+
+
+def _customers(policy: Path | None, listen: str | None) -> Smarthost:
+    """What the policy file says of professional customers; ``listen`` goes before what it says of itself."""
+    from penstock.cli.smarthost import smarthost_of
+    from penstock.config import ConfigError, default_path, load
+    from penstock.mta.postconf import PostfixError
+
+    try:
+        settings = load(policy or default_path())
+    except ConfigError as wrong:
+        said = "; ".join(map(str, wrong.problems))
+        raise PostfixError(f"The policy is not valid: {said}", "Correct it: penstock config check") from None
+    return smarthost_of(settings, [listen] if listen else settings.listen.milter_smarthost)
 
 
 def _set_up(server: Postfix, wish: Wish, do_apply: bool, as_json: bool) -> None:
@@ -110,7 +151,8 @@ def _tell(server: Postfix, config: Config, wish: Wish, found: Plan, done: Applie
         _paragraph(f"Problem: {problem}")
     if found.done:
         asked = " and ".join(map(str, wish.asked))
-        click.echo(f"Set up already: Postfix asks {asked} before anything permits. Nothing to change.")
+        first = "" if wish.use == "professional" else " before anything permits"
+        click.echo(f"Set up already: Postfix asks {asked}{first}. Nothing to change.")
     for edit in found.edits:
         _tell_edit(server, edit)
     if found.edits and done is None:
@@ -178,7 +220,7 @@ def _document(
         "version": config.version,
         "config_dir": str(server.folder),
         "for": wish.use,
-        "listen": str(wish.listen),
+        "asks": [str(each) for each in wish.asked],
         "trial": wish.trial,
         "places": found.places,
         "done": found.done or done is not None,

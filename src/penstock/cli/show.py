@@ -23,6 +23,7 @@ _WEEK = {
     "deferred": "deferred",
     "bounced": "bounced",
     "complaints": "complaints",
+    "scored as spam": "spam_scored",
     "logins": "logins",
     "failed": "login_failures",
 }
@@ -56,6 +57,8 @@ def _print(result: dict[str, Any]) -> None:
     console.print(_limits(result["limits"]))
     console.print()
     console.print(_week(result["week"]))
+    if result["origin"]:
+        console.print(Text(f"\n{result['origin']}"))
     if result["override"]:
         override = result["override"]
         until = f" until {override['until']}" if override["until"] else ""

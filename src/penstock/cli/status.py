@@ -41,6 +41,7 @@ def _lines(result: dict[str, Any]) -> list[str]:
         lines.append(_reports(result["reports"]))
     if result["queue"]:
         lines.append(_queue(result["queue"]))
+    lines += [_professional(name, found) for name, found in result["professional"].items()]
     lines.append(f"acquaintance: {acquaintance(result['acquaintance'])}")
     return lines + [f"PROBLEM: {problem}" for problem in result["problems"]]
 
@@ -92,3 +93,13 @@ def _queue(found: dict[str, Any]) -> str:
     moved = ", ".join(f"{found[name]} {name}" for name in ("frozen", "released", "dropped", "bounced"))
     refused = f", {found['refused']} refused for too much on hold" if found["refused"] else ""
     return f"{found['mta']} queue: {held}{oldest}, {found['releasing']} to be released; {moved}{refused}"
+
+
+def _professional(name: str, found: dict[str, dict[str, int]]) -> str:
+    """One customer's mail since the start."""
+    told = {
+        what: ", ".join(f"{n} {detail}" for detail, n in figures.items()) for what, figures in found.items()
+    }
+    parts = (("tag", "tags"), ("signed", "signatures"), ("bulk", "bulk mail to unsubscribe from"))
+    known = "; ".join(f"{word}: {told[what]}" for what, word in parts if told[what])
+    return f"customer {name}: {known or 'no mail yet'}"

@@ -9,7 +9,10 @@ from ipaddress import IPv6Network, ip_address, ip_network
 from typing import Any
 
 from penstock.config import keys, watch
+from penstock.config.content import content_of
 from penstock.config.detection import USUAL, detection_of
+from penstock.config.local import local_of
+from penstock.config.professional import professional_of
 from penstock.config.queue import queue_of
 from penstock.config.replies import own_rules, reply_rules
 from penstock.config.report import ConfigError, Spot, meant
@@ -47,6 +50,9 @@ def build(file: Document, document: Document, spot: Spot, at: float) -> Settings
     table = Table(document["listen"], spot.key("listen"), keys.LISTEN)
     listen = _listen(table)
     _check_milter(listen, profiles, spot.key("profiles"))
+    professional = professional_of(document["professional"], spot.key("professional"), naming, profiles)
+    if bool(professional) != bool(listen.milter_smarthost):
+        table.spot(keys.MILTER_SMARTHOST).warn("a listener and [professional] customers belong together")
     policy = Policy(
         profiles=profiles,
         defaults=_defaults(document["defaults"], spot.key("defaults"), profiles),
@@ -67,8 +73,11 @@ def build(file: Document, document: Document, spot: Spot, at: float) -> Settings
         mode=mode,
         directory=_directory(document["directory"], spot.key("directory"), naming, profiles),
         logs=watch.logs(document["logs"], spot.key("logs")),
+        local=local_of(document["local"], spot.key("local")),
         reports=_reports(document["reports"], spot.key("reports")),
         queue=queue_of(document["queue"], spot.key("queue")),
+        content=content_of(document["content"], spot.key("content")),
+        professional=professional,
         document=document,
     )
 
@@ -96,8 +105,10 @@ def _listen(table: Table) -> Listen:
         table.get(keys.HTTP),
         table.get(keys.MILTER),
         table.get(keys.MILTER_SMTP),
+        table.get(keys.MILTER_SMARTHOST),
     )
     ours = {keys.POLICY: listen.policy, keys.MILTER: listen.milter, keys.MILTER_SMTP: listen.milter_smtp}
+    ours[keys.MILTER_SMARTHOST] = listen.milter_smarthost
     for key, addresses in ours.items():
         for address in addresses:
             _check_reach(address, table.spot(key))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.config import detection, queue, rules, watch
+from penstock.config import content, detection, local, professional, queue, rules, watch
 from penstock.config.rules import BYTES, MESSAGES, RECIPIENTS, exception_of, limit_section, step_section
 from penstock.config.scalars import (
     ACTION,
@@ -81,9 +81,12 @@ FILE = Section(
         _table("texts", "What the client reads, by language."),
         _table("directory", "Who a sender is: customer, profile, language, contact, age."),
         _table("detection", "Recognising a sender in a stranger's hands."),
+        _table("content", "What is read of a message's content."),
         _table("logs", "Logs to follow: what became of the mail."),
+        _table("local", "Mail that scripts and local users hand in."),
         _table("reports", "Bounces and complaints that come in by mail."),
         _table("queue", "The MTA's queue: mail that is held."),
+        _table("professional", "Professional customers: tags, signatures, pools."),
         Key("replies", TABLE, "Rules of your own for replies of other hosts, a list of tables (below)."),
     ),
 )
@@ -103,12 +106,19 @@ MILTER_SMTP = Key(
     "Where Postfix or Sendmail asks by the milter protocol about mail of SMTP clients, instead of `policy`: "
     "what is asked about at both is counted twice.",
 )
+MILTER_SMARTHOST = Key(
+    "milter_smarthost",
+    ADDRESSES,
+    "Where Postfix asks by the milter protocol about the mail of professional customers (`[professional]`): "
+    "tags are checked and taken out, mail is signed. All of each message is read, and no policy service is "
+    "asked about it.",
+)
 HTTP = Key("http", ADDRESS_OR_OFF, "Metrics and health (`/metrics`, `/healthz`, `/readyz`).")
 SILENCE = Key("silence", DURATION_OR_OFF, "Without a question for so long, an alarm is raised.")
 LISTEN = Section(
     "listen",
     "Where Penstock listens. A change takes effect at the next start; port 0 means any free one.",
-    (POLICY, MILTER, MILTER_SMTP, HTTP, SILENCE),
+    (POLICY, MILTER, MILTER_SMTP, MILTER_SMARTHOST, HTTP, SILENCE),
 )
 
 DEFAULT_REALM = Key("default_realm", REALM, "Completes a login that has no `@`.")
@@ -311,9 +321,13 @@ SECTIONS = (
     SQL,
     COMMAND,
     detection.DETECTION,
+    content.CONTENT,
     watch.LOG,
+    local.LOCAL,
     watch.REPORTS,
     queue.QUEUE,
+    professional.PROFESSIONAL,
+    professional.DKIM_SECTION,
     watch.REPLY,
 )
 """All tables, in the order of the reference."""

@@ -15,7 +15,7 @@ from penstock.config.toml import shown
 
 Document = dict[str, Any]
 
-_MERGED = ("listen", "names", "defaults", "detection", "reports", "queue")
+_MERGED = ("listen", "names", "defaults", "detection", "content", "reports", "queue")
 _DEEPEST = 50
 _TYPO = 0.8
 """Likeness (difflib) from which a new profile's name is taken for a slip."""

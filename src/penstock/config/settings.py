@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
-from penstock.core.limits import Mode
+from penstock.core.limits import Limit, Mode
 from penstock.core.policy import Entry, Policy
+from penstock.core.tags import TagRule
+from penstock.wire.dkim.sign import Signer
+from penstock.wire.weblog import Roots
 
 _SECRET = re.compile(r"(://[^:@/]*:).+@|(?<=[?&])(password=)[^&]+", re.IGNORECASE)
 
@@ -37,13 +41,15 @@ class Address:
 class Listen:
     """The listeners: for Postfix, and for metrics and health (None: not wanted).
 
-    ``milter``: for mail that is handed in on this machine; ``milter_smtp``: for SMTP clients.
+    ``milter``: for mail that is handed in on this machine; ``milter_smtp``: for SMTP clients;
+    ``milter_smarthost``: for professional customers.
     """
 
     policy: tuple[Address, ...]
     http: Address | None
     milter: tuple[Address, ...] = ()
     milter_smtp: tuple[Address, ...] = ()
+    milter_smarthost: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,8 @@ class DirectorySettings:
 
 @dataclass(frozen=True)
 class LogSource:
-    """A log to follow: a ``file``, or the ``journal``'s units. ``counted``: local, all or none.
+    """A log to follow: a ``file``, or the ``journal``'s units. ``counted``: local, all or none. ``roots``: of
+    a web server's log; falsy for logs of mail.
 
     ``time_zone``: of stamps without one, "" for the machine's. ``silence``: seconds, 0 for never.
     """
@@ -88,6 +95,16 @@ class LogSource:
     time_zone: str = ""
     from_beginning: bool = False
     silence: int = 0
+    roots: Roots = field(default_factory=Roots)
+
+
+@dataclass(frozen=True)
+class LocalSettings:
+    """Mail that is handed in on machines. ``shared_users``: as whom many customers' scripts run; ``relays``:
+    our web servers that send theirs by SMTP."""
+
+    shared_users: tuple[str, ...] = ()
+    relays: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,6 +134,29 @@ class QueueSettings:
 
 
 @dataclass(frozen=True)
+class ProfessionalSettings:
+    """A professional customer. ``profile``: of the sender ``customer:NAME``."""
+
+    tag: TagRule
+    profile: str = "professional"
+    signers: tuple[Signer, ...] = field(default=(), repr=False)
+    feedback_id: str = ""
+    cfbl_address: str = ""
+    pool: str = ""
+    notice: tuple[Limit, ...] = ()
+
+
+@dataclass(frozen=True)
+class ContentSettings:
+    """What is read of mail that the milter is shown. ``score_header``: in small letters, "" for none."""
+
+    fingerprints: bool = True
+    clients: bool = False
+    score_header: str = ""
+    score_limit: float = 10.0
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that the policy file decides.
 
@@ -132,11 +172,21 @@ class Settings:
     mode: Mode
     directory: DirectorySettings
     logs: Mapping[str, LogSource] = field(default_factory=dict)
+    local: LocalSettings = LocalSettings()
     reports: ReportSettings = ReportSettings()
     queue: QueueSettings = QueueSettings()
+    content: ContentSettings = ContentSettings()
+    professional: Mapping[str, ProfessionalSettings] = field(default_factory=dict)
     file: Path | None = None
     warnings: tuple[str, ...] = ()
     document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def roots(self) -> Roots:
+        """The document roots of all access logs together."""
+        found = [source.roots for source in self.logs.values() if source.roots]
+        hosts = {host: folder for roots in found for host, folder in roots.by_host.items()}
+        return Roots(hosts, next((roots.usual for roots in found if roots.usual), ""))
 
     def without_secrets(self) -> dict[str, Any]:
         """The document with the database's password blotted out."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from penstock.config.local import KIND, ROOT, ROOTS, roots_of
 from penstock.config.report import BadValue, Spot
 from penstock.config.scalars import ADDRESSES, BOOL, DURATION_OR_OFF, string
 from penstock.config.settings import LogSource, ReportSettings
@@ -61,7 +62,7 @@ FILE = Key(
     "file",
     Kind("absolute path", _file, None),
     "A mail log as syslog writes it (Postfix, Exim, Dovecot, saslauthd, all in one), Exim's main log, or "
-    "PHP's `mail.log`. Rotation is followed.",
+    "PHP's `mail.log`; with `kind`, a web server's access log. Rotation is followed.",
 )
 JOURNAL = Key(
     "journal",
@@ -81,7 +82,7 @@ LOG = Section(
     "logs.NAME",
     'A log to follow, under a name of your own, for example `[logs.mail]` with `file = "/var/log/mail.log"`. '
     "Each line is counted once, also over a crash. A change takes effect at the next start.",
-    (FILE, JOURNAL, COUNTED, ZONE, BEGINNING, LOG_SILENCE),
+    (FILE, JOURNAL, KIND, ROOT, ROOTS, COUNTED, ZONE, BEGINNING, LOG_SILENCE),
 )
 
 LISTEN = Key(
@@ -159,6 +160,7 @@ def _log(table: Table) -> LogSource:
         time_zone=table.get(ZONE),
         from_beginning=table.get(BEGINNING),
         silence=table.get(LOG_SILENCE),
+        roots=roots_of(table),
     )
 
 

@@ -11,14 +11,18 @@ import re
 from collections.abc import Sequence
 
 from penstock.mta.endpoint import Endpoint
-from penstock.mta.postconf import Config, Edit
+from penstock.mta.postconf import Config, Edit, Service
 from penstock.mta.restrictions import words
 
 SMTP = "smtpd_milters"
 LOCAL = "non_smtpd_milters"
 LISTS = (SMTP, LOCAL)
 MACROS = {LOCAL: "penstock_milter", SMTP: "penstock_milter_smtp"}
-CALLS = tuple(call for name in MACROS.values() for call in (f"${name}", f"${{{name}}}", f"$({name})"))
+PROFESSIONAL = "penstock_milter_smarthost"
+TAGS = "penstock_tags"
+POOLS = "penstock_pools"
+ALL = (*MACROS.values(), PROFESSIONAL, TAGS, POOLS)
+"""Our macros that lists of milters and of header checks call; `mta.smarthost` has the last three."""
 
 OPTIONS = "default_action=accept, protocol=6, connect_timeout=5s, command_timeout=10s, content_timeout=30s"
 
@@ -58,9 +62,15 @@ def entry_in(value: str, listening: Sequence[Endpoint], queue: str) -> str:
     return ""
 
 
+def calls(value: str, *macros: str) -> bool:
+    """Whether a list as written calls one of these macros itself."""
+    written = {call for name in macros for call in (f"${name}", f"${{{name}}}", f"$({name})")}
+    return not written.isdisjoint(words(value))
+
+
 def without(value: str) -> str:
-    """A list as written without the call of our macro."""
-    return ", ".join(word for word in words(value) if word not in CALLS)
+    """A list as written without the calls of our macros."""
+    return ", ".join(word for word in words(value) if not calls(word, *ALL))
 
 
 def edits(config: Config, name: str, listen: Endpoint) -> list[Edit]:
@@ -84,13 +94,21 @@ def others(config: Config, name: str, ours: Sequence[Endpoint]) -> str:
 
 def unreachable(config: Config, name: str, listen: Endpoint) -> str:
     """Why a chrooted daemon that asks by this list cannot see our Unix socket, or nothing."""
+    if name == SMTP:
+        return hidden(config, config.services, listen)
+    return _hidden(config, "cleanup", listen) if config.cleanup_chroot else ""
+
+
+def hidden(config: Config, services: Sequence[Service], listen: Endpoint) -> str:
+    """Why one of these services cannot see our Unix socket, or nothing."""
+    chrooted = [service.name for service in services if service.chroot]
+    return _hidden(config, chrooted[0], listen) if chrooted else ""
+
+
+def _hidden(config: Config, daemon: str, listen: Endpoint) -> str:
     if not listen.asked(config.queue).startswith("unix:/"):
         return ""
-    chrooted = [service.name for service in config.services if service.chroot and name == SMTP]
-    chrooted += ["cleanup"] if config.cleanup_chroot and name == LOCAL else []
-    if not chrooted:
-        return ""
     return (
-        f"{chrooted[0]} runs chrooted in {config.queue} and cannot see {listen.path}. "
+        f"{daemon} runs chrooted in {config.queue} and cannot see {listen.path}. "
         f"Let the milter listen at unix:{config.queue}/penstock/milter.sock, or on 127.0.0.1:10041."
     )

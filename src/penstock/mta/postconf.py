@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,7 +50,9 @@ class Service:
 class Config:
     """What Postfix is configured to do now. ``main`` as written, ``expanded`` without macros.
 
-    ``cleanup_chroot``: the daemon that asks milters about local mail runs in the queue directory.
+    ``services``: SMTP servers; ``clients``: SMTP clients; ``others``: all that are no servers, each with its
+    program. ``cleanup_chroot``: the daemon that asks milters about local mail runs in the queue directory.
+    ``lookup``: what a table answers, as `Postfix.lookup`.
     """
 
     version: str
@@ -60,6 +62,15 @@ class Config:
     others: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     cleanup_chroot: bool = False
+    clients: tuple[Service, ...] = ()
+    lookup: Callable[[str, Sequence[str]], dict[str, str]] = field(
+        default=lambda _table, _keys: {}, repr=False, compare=False
+    )
+
+    @property
+    def daemons(self) -> tuple[Service, ...]:
+        """SMTP servers and clients."""
+        return self.services + self.clients
 
     @property
     def queue(self) -> str:
@@ -84,7 +95,8 @@ class Config:
 
 @dataclass(frozen=True)
 class Edit:
-    """One change of main.cf (a parameter) or master.cf (SERVICE/TYPE/parameter); value None: taken out."""
+    """One change of main.cf (a parameter) or master.cf (SERVICE/TYPE/parameter, or SERVICE/TYPE for its whole
+    entry); value None: taken out."""
 
     name: str
     value: str | None
@@ -97,6 +109,8 @@ class Edit:
 
     def arguments(self) -> list[str]:
         """What postconf is given."""
+        if self.name.count("/") == 1:
+            return ["-MX", self.name] if self.value is None else ["-M", f"{self.name}={self.value}"]
         if self.value is None:
             return ["-PX" if self.in_master else "-X", self.name]
         if self.in_master:
@@ -119,8 +133,10 @@ class Postfix:
         """The same for a shell."""
         return shlex.join(self.command(program, *arguments))
 
-    def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run one of Postfix's programs; PostfixError if it is missing or hangs."""
+    def run(
+        self, program: str, *arguments: str, given: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one of Postfix's programs; ``given``: what it reads. PostfixError if it is missing or hangs."""
         path = shutil.which(program, path=SEARCH)
         if path is None:
             raise PostfixError(f"{program} not found: Postfix is not installed here, or not in PATH.")
@@ -128,7 +144,13 @@ class Postfix:
         environment = {**os.environ, "PATH": SEARCH, "LC_ALL": "C"}
         try:
             return subprocess.run(
-                command, env=environment, capture_output=True, text=True, errors="replace", timeout=60
+                command,
+                env=environment,
+                input=given,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=60,
             )
         except subprocess.TimeoutExpired:
             raise PostfixError(f"{self.line(program, *arguments)} did not end within 60 s.") from None
@@ -158,19 +180,29 @@ class Postfix:
         fields = _by_service(self.postconf("-F").stdout)
         written, full = (_by_service(self.postconf(flag).stdout) for flag in ("-P", "-Px"))
         smtpds = [name for name, each in fields.items() if _program(each) == "smtpd"]
+        clients = [name for name, each in fields.items() if _program(each) == "smtp"]
+
+        def service(name: str) -> Service:
+            return Service(name, _chrooted(fields[name], expanded), written.get(name, {}), full.get(name, {}))
+
         return Config(
             version=main.get("mail_version", ""),
             main=main,
             expanded=expanded,
-            services=tuple(
-                Service(name, _chrooted(fields[name], expanded), written.get(name, {}), full.get(name, {}))
-                for name in smtpds
-                if not name.endswith("/unix")
-            ),
+            services=tuple(service(name) for name in smtpds if not name.endswith("/unix")),
             others=tuple(f"{name} {_program(each)}" for name, each in fields.items() if name not in smtpds),
             warnings=tuple(plain.stderr.strip().splitlines()),
             cleanup_chroot="cleanup/unix" in fields and _chrooted(fields["cleanup/unix"], expanded),
+            clients=tuple(map(service, clients)),
+            lookup=self.lookup,
         )
+
+    def lookup(self, table: str, keys: Sequence[str]) -> dict[str, str]:
+        """What a table answers to keys (without tab or line feed), where it does; nothing if it cannot be
+        read."""
+        said = self.run("postmap", "-q", "-", table, given="".join(f"{key}\n" for key in keys))
+        lines = (line.partition("\t") for line in said.stdout.splitlines())
+        return {key: answer for key, _, answer in lines}
 
     def check(self) -> None:
         """Have Postfix check itself; PostfixError when it is not content."""

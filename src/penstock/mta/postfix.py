@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from penstock.mta import milters
+from penstock.mta import milters, smarthost
 from penstock.mta.endpoint import Endpoint
 from penstock.mta.postconf import Config, Edit, PostfixError, Service
 from penstock.mta.restrictions import (
@@ -28,13 +28,15 @@ from penstock.mta.restrictions import (
     find,
     items,
     ours_at,
+    packed,
     readable,
     without,
     words,
     written,
 )
+from penstock.mta.smarthost import NO_SMARTHOST, Smarthost
 
-Use = Literal["submission", "smarthost"]
+Use = Literal["submission", "smarthost", "professional"]
 LISTS = (RCPT, END)
 OLDEST = (3, 0)
 
@@ -58,7 +60,8 @@ class Wish:
     """What an operator wants set up. ``also``: further services of master.cf by name, such as ``smtp``.
 
     ``milter``: where our milter for local mail listens, None to leave it out; ``milter_smtp``: where the one
-    for SMTP clients does, which is then asked instead of the policy service.
+    for SMTP clients does, which is then asked instead of the policy service. ``smarthost``: for the use
+    ``professional``, what the policy file says of such customers.
     """
 
     use: Use = "submission"
@@ -67,16 +70,18 @@ class Wish:
     also: tuple[str, ...] = ()
     milter: Endpoint | None = None
     milter_smtp: Endpoint | None = None
+    smarthost: Smarthost = NO_SMARTHOST
 
     @property
     def milters(self) -> list[Endpoint]:
         """Where our milters listen."""
-        return [each for each in (self.milter, self.milter_smtp) if each]
+        return [each for each in (self.milter, self.milter_smtp, *self.smarthost.listening[:1]) if each]
 
     @property
     def asked(self) -> list[Endpoint]:
         """Where Postfix is to ask."""
-        return ([] if self.milter_smtp else [self.listen]) + self.milters
+        by_milter = self.milter_smtp or self.use == "professional"
+        return ([] if by_milter else [self.listen]) + self.milters
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,8 @@ class Plan:
 def plan(config: Config, wish: Wish) -> Plan:
     """Work out what is missing until Postfix asks us as wished."""
     require_version(config.version)
+    if wish.use == "professional":
+        return _professional(config, wish)
     draft = _Draft(config, wish)
     for name, listen in ((milters.LOCAL, wish.milter), (milters.SMTP, wish.milter_smtp)):
         if listen is not None:
@@ -115,6 +122,13 @@ def plan(config: Config, wish: Wish) -> Plan:
     if wish.use == "smarthost":
         draft.spare_filters()
     return draft.plan(places)
+
+
+def _professional(config: Config, wish: Wish) -> Plan:
+    """The milter decides all of their mail; the policy service is not asked."""
+    found = smarthost.missing(config, wish.smarthost, wish.also or (smarthost.PORT,), wish.listen)
+    edits, notes, problems = tuple(found.edits), tuple(found.notes), tuple(found.problems)
+    return Plan(edits, notes, problems, tuple(found.places), wish.listen, tuple(wish.milters))
 
 
 def require_version(version: str) -> None:
@@ -131,7 +145,12 @@ def require_version(version: str) -> None:
 def is_submission(service: Service) -> bool:
     """Port 587 or 465, or another port where this service has SASL logins switched on for itself."""
     logins = service.options.get("smtpd_sasl_auth_enable") == "yes" and service.port != 25
-    return (service.port in (587, 465) or logins) and not service.reinjects
+    return (service.port in (587, 465) or logins) and not service.reinjects and not _hands_over(service)
+
+
+def _hands_over(service: Service) -> bool:
+    """Its mail is decided by the milter for professional customers."""
+    return milters.calls(service.options.get(milters.SMTP, ""), milters.PROFESSIONAL)
 
 
 class _Draft:
@@ -183,7 +202,7 @@ class _Draft:
                     f"{service.name} asks our policy service already, and would be counted twice. Take that "
                     "back first: penstock setup postfix --undo."
                 )
-            if milters.SMTP in service.options:
+            if milters.SMTP in service.options and not _hands_over(service):
                 self.notes.append(
                     f"{service.name} has milters of its own (-o smtpd_milters) and does not ask ours."
                 )
@@ -266,20 +285,19 @@ class _Draft:
 
     def _packed(self, service: Service, name: str, rest: Sequence[str]) -> list[str]:
         """Words that master.cf can hold: without blanks; else they go to a macro of main.cf."""
-        if not any(re.search(r"\s", word) for word in rest):
-            return list(rest)
-        macro = "penstock_" + re.sub(r"\W+", "_", f"{service.name} {STAGES[name]}").strip("_").lower()
-        why = f"the restrictions that {service.name} had: master.cf cannot hold their blanks"
-        self.edits.append(Edit(macro, readable(rest), why))
-        return [f"${macro}"]
+        kept, macro = packed(service.name, STAGES[name], rest)
+        self.edits += macro
+        return kept
 
     def spare_filters(self) -> None:
-        """Keep services that take mail back from a content filter out of main.cf's new lists."""
+        """Keep services whose mail is decided elsewhere out of main.cf's new lists: those that take it back
+        from a content filter, and that of professional customers."""
         for service in self.config.services:
-            for name in LISTS if service.reinjects else ():
+            for name in LISTS if service.reinjects or _hands_over(service) else ():
                 if name not in service.options:
                     rest = self._packed(service, name, without(self.config.written(None, name), self.is_ours))
-                    why = f"{service.name} takes mail back from a filter: do not count it a second time"
+                    where = "our milter decides" if _hands_over(service) else "takes mail back from a filter"
+                    why = f"{service.name} ({where}): do not count its mail a second time"
                     self.edits.append(Edit(f"{service.name}/{name}", ",".join(rest), why))
 
     def plan(self, places: Sequence[Service | None]) -> Plan:
@@ -307,7 +325,7 @@ class _Draft:
         smarthost = self.wish.use == "smarthost"
         for service in self.config.services:
             silent = not find(self.config.value(service, RCPT), self.is_ours).entry
-            if service in places or service.reinjects or not silent:
+            if service in places or service.reinjects or _hands_over(service) or not silent:
                 continue
             if smarthost and RCPT in service.options:
                 yield f"{service.name} has restrictions of its own and does not ask us: see --for submission."

@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from penstock.mta import milters
+from penstock.mta import milters, smarthost
 from penstock.mta.endpoint import Endpoint
-from penstock.mta.postconf import Config, Edit, Postfix, PostfixError
+from penstock.mta.postconf import Config, Edit, Postfix, PostfixError, Service
 from penstock.mta.postfix import LISTS, Plan
 from penstock.mta.restrictions import (
     DATA,
@@ -128,7 +128,7 @@ def _run(postfix: Postfix, edits: Sequence[Edit]) -> None:
 
 def _compare(before: Config, after: Config, is_ours: IsOurs, ours: Sequence[Endpoint]) -> None:
     """Make sure that only our entry has changed in any list, and that postconf has no new complaint."""
-    macros = (MACRO, *milters.MACROS.values())
+    macros = (MACRO, *milters.ALL)
     new = [
         each
         for each in after.warnings
@@ -136,17 +136,29 @@ def _compare(before: Config, after: Config, is_ours: IsOurs, ours: Sequence[Endp
     ]
     if new:
         raise PostfixError(f"postconf complains after the change: {new[0]}")
-    for name in milters.LISTS:
-        if milters.others(before, name, ours) != milters.others(after, name, ours):
-            raise PostfixError(f"main.cf: {name} would lose or gain a milter that is not ours.")
-    old = {each.name: each for each in before.services}
-    for service in after.services:
+    old = {each.name: each for each in before.daemons}
+    both = [(old[each.name], each) for each in after.daemons if each.name in old]
+    for was, service in [(None, None), *both]:
+        for name in smarthost.LISTS:
+            if _others(before, was, name, ours) != _others(after, service, name, ours):
+                where = service.name if service else "main.cf"
+                raise PostfixError(f"{where}: {name} would lose or gain something that is not ours.")
+    for was, service in both:
         for name in LISTS:
-            was = before.value(old[service.name], name)
-            if without(was, is_ours) != without(after.value(service, name), is_ours):
+            if without(before.value(was, name), is_ours) != without(after.value(service, name), is_ours):
                 raise PostfixError(
                     f"{service.name}: {name} would lose or gain a restriction that is not ours."
                 )
+
+
+def _others(config: Config, service: Service | None, name: str, ours: Sequence[Endpoint]) -> list[str]:
+    """What a list of milters or of header checks has besides us."""
+    macros = [config.expanded.get(macro) for macro in milters.ALL]
+    return [
+        word
+        for word in words(config.value(service, name))
+        if word not in macros and not milters.entry_in(word, ours, config.queue)
+    ]
 
 
 def _reload_quietly(postfix: Postfix) -> None:
@@ -214,7 +226,7 @@ def _before(config: Config, edit: Edit) -> str | None:
     service, _, name = edit.name.rpartition("/")
     if not edit.in_master:
         return config.main.get(name) or None
-    return next((each.options.get(name) for each in config.services if each.name == service), None)
+    return next((each.options.get(name) for each in config.daemons if each.name == service), None)
 
 
 # --- taking back edit by edit ---------------------------------------------------------------
@@ -224,9 +236,12 @@ def _take_back(postfix: Postfix, done: Sequence[Mapping[str, Any]]) -> list[Edit
     """Take our edits out of files that were changed since."""
     config = postfix.read()
     recorded = {each["name"]: each for each in done}
-    edits: list[Edit] = []
+    made = smarthost.made(config, recorded)
+    edits = [Edit(name, None, "made by us") for name in made]
     for name, now in _lists(config).items():
-        edit = _reverse(name, now, recorded.get(name), config.main)
+        edit = (
+            None if name.rpartition("/")[0] in made else _reverse(name, now, recorded.get(name), config.main)
+        )
         if edit:
             edits.append(edit)
     _run(postfix, edits)
@@ -237,23 +252,22 @@ def _take_back(postfix: Postfix, done: Sequence[Mapping[str, Any]]) -> list[Edit
 
 def _lists(config: Config) -> dict[str, str]:
     """Each list that is written somewhere: the services' first, main.cf's last."""
-    names = (*LISTS, DATA)
+    names = (*LISTS, DATA, *smarthost.LISTS)
     found = {
-        f"{service.name}/{name}": service.options[name]
-        for service in config.services
+        f"{daemon.name}/{name}": daemon.options[name]
+        for daemon in config.daemons
         for name in names
-        if name in service.options
+        if name in daemon.options
     }
-    return found | {name: config.main[name] for name in (*names, *milters.LISTS) if config.main.get(name)}
+    return found | {name: config.main[name] for name in names if config.main.get(name)}
 
 
 def _reverse(name: str, now: str, record: Mapping[str, Any] | None, main: Mapping[str, str]) -> Edit | None:
     """The edit that takes us out of one list; None if it has nothing of ours."""
     if record and record["value"] == now and _fits(name, record["before"]):
         return Edit(name, record["before"], "as it was before")
-    if name in milters.LISTS:
-        rest_of = milters.without(now)
-        return None if rest_of == now else Edit(name, rest_of or None, "without our milter")
+    if name.rpartition("/")[2] in smarthost.LISTS:
+        return _without_macros(name, now, main)
     if not has_call(now) and without(now, says_ours) == words(now):
         return None
     rest = without(now, says_ours)
@@ -264,6 +278,16 @@ def _reverse(name: str, now: str, record: Mapping[str, Any] | None, main: Mappin
             name, None if same else ",".join(rest), "as main.cf has it" if same else "without our entry"
         )
     return Edit(name, readable(rest) if rest else None, "without our entry")
+
+
+def _without_macros(name: str, now: str, main: Mapping[str, str]) -> Edit | None:
+    """The same for a list of milters or of header checks."""
+    if not milters.calls(now, *milters.ALL):
+        return None
+    rest, place, parameter = words(milters.without(now)), *name.rpartition("/")[::2]
+    if place and rest in ([], words(milters.without(main.get(parameter, "")))):
+        return Edit(name, None, "as main.cf has it")
+    return Edit(name, (",".join(rest) if place else ", ".join(rest)) or None, "without our entry")
 
 
 def _fits(name: str, value: str | None) -> bool:

@@ -28,6 +28,8 @@ from penstock.mta.restrictions import (
     says_ours,
     words,
 )
+from penstock.mta.smarthost import NO_SMARTHOST, Smarthost
+from penstock.mta.smarthost_checks import entry_of, examine_smarthost
 
 _EARLY = ("smtpd_client_restrictions", "smtpd_helo_restrictions", "smtpd_sender_restrictions")
 _RELAY = "smtpd_relay_restrictions"
@@ -59,11 +61,13 @@ def examine(
     config_dir: Path | None,
     addresses: Sequence[object],
     milters: Mapping[str, bool] | None = None,
+    smarthost: Smarthost = NO_SMARTHOST,
 ) -> list[Check]:
     """Look at the Postfix of a configuration folder (None: the machine's own).
 
     ``addresses``: where our policy service listens, as ``127.0.0.1:10040`` or ``unix:/path``; ``milters``:
-    where our milters do, each with whether it is for SMTP clients.
+    where our milters do, each with whether it is for SMTP clients; ``smarthost``: those for professional
+    customers.
     """
     postfix = Postfix(config_dir)
     try:
@@ -78,12 +82,13 @@ def examine(
     found = [Check("postfix", True, f"Postfix {version}, configured in {postfix.folder}.")]
     local = [Endpoint.parse(each) for each, smtp in (milters or {}).items() if not smtp]
     for_smtp = [Endpoint.parse(each) for each, smtp in (milters or {}).items() if smtp]
-    if asking or not for_smtp:
+    if asking or not (for_smtp or smarthost.listening):
         found += _asked(seen, asking)
     for each in asking:
         found += [*_stages(each), *_placement(each), *_entry(each, config, listening), *_socket(each, config)]
     found += examine_milters(config, local, for_smtp, bool(asking))
-    found += _bypasses(config, seen)
+    found += examine_smarthost(config, smarthost, [each.name for each in asking])
+    found += _bypasses(config, [each for each in seen if not entry_of(config, each.service, smarthost)])
     if not asked_locally(config, local):
         found.append(_local(config))
     return found

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from penstock.core.flight import ASKS_END
 from penstock.mta.endpoint import Endpoint
+from penstock.mta.postconf import Edit
 
 RCPT = "smtpd_recipient_restrictions"
 DATA = "smtpd_data_restrictions"
@@ -160,6 +161,15 @@ def without(value: str, is_ours: IsOurs) -> list[str]:
         elif kept and kept[-1].lower() == TRIAL:
             kept.pop()
     return kept
+
+
+def packed(service: str, what: str, given: Sequence[str]) -> tuple[list[str], list[Edit]]:
+    """Words that master.cf can hold, without blanks; else a macro of main.cf, and the edit that makes it."""
+    if not any(re.search(r"\s", word) for word in given):
+        return list(given), []
+    macro = "penstock_" + re.sub(r"\W+", "_", f"{service} {what}").strip("_").lower()
+    why = f"what {service} had: master.cf cannot hold its blanks"
+    return [f"${macro}"], [Edit(macro, readable(given), why)]
 
 
 def has_call(value: str) -> bool:

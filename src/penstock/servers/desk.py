@@ -167,6 +167,7 @@ class Desk:
         incident = self._engine.casework.incidents.of(key)
         about = {"id": incident.id, "headline": headline(incident)} if incident is not None else None
         return details_of(sender, int(at)) | {
+            "origin": self._engine.origins.why(key),
             "incident": about,
             "history": history,
             "refusals": [refusal_of(known.get(code) or refusals[code]) for code in latest[:20]],

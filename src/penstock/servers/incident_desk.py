@@ -166,7 +166,7 @@ def row_of(incident: Incident) -> dict[str, Any]:
         "how": incident.how,
         "into": incident.into,
         "suspicion": round(worst.suspicion, 3),
-        "signals": {name: round(weight, 3) for name, weight in incident.spoke.items()},
+        "signals": {name: round(weight, 3) for name, weight in _spoke(incident).items()},
         "leak": incident.leak,
         "stopped": incident.stopped,
         "verdict": str(incident.verdict) if incident.verdict is not None else None,
@@ -175,6 +175,13 @@ def row_of(incident: Incident) -> dict[str, Any]:
         "note": incident.note,
         "headline": note.headline(incident),
     }
+
+
+def _spoke(incident: Incident) -> dict[str, float]:
+    """Signal → weight; of a notice what it tells, which weighs nothing."""
+    if incident.is_notice:
+        return {finding.signal: finding.weight for finding in incident.worst.findings}
+    return incident.spoke
 
 
 def suspect_of(suspect: Suspect) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from penstock.engine.holding import Key, Row, Wish
+from penstock.stores.wal import open_wal
 
 T = TypeVar("T")
 
@@ -67,14 +68,7 @@ class HeldMail:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = sqlite3.connect(self._path, isolation_level=None)
-            try:
-                self._connection.execute("PRAGMA journal_mode=WAL")
-                self._connection.execute("PRAGMA synchronous=FULL")
-                self._connection.execute(_TABLE)
-            except sqlite3.Error:
-                self._close()
-                raise
+            self._connection = open_wal(self._path, "FULL", lambda opened: opened.execute(_TABLE))
         return self._connection
 
     def _close(self) -> None:

@@ -22,6 +22,7 @@ from typing import Final, NamedTuple, TypeVar
 import structlog
 
 from penstock.core.events import Message
+from penstock.stores.wal import open_wal
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -151,15 +152,11 @@ class SentIndex:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = sqlite3.connect(self._path, isolation_level=None)
-            try:
-                self._connection.execute("PRAGMA journal_mode=WAL")
-                self._connection.execute("PRAGMA synchronous=NORMAL")
-                self._tables = set(_days(self._connection))
-            except sqlite3.Error:
-                self._close()
-                raise
+            self._connection = open_wal(self._path, "NORMAL", self._find_tables)
         return self._connection
+
+    def _find_tables(self, connection: sqlite3.Connection) -> None:
+        self._tables = set(_days(connection))
 
     def _close(self) -> None:
         if self._connection is not None:

@@ -23,6 +23,7 @@ from penstock.wire.maillog.facts import Fact
 from penstock.wire.maillog.join import Join
 from penstock.wire.maillog.lines import Reader
 from penstock.wire.maillog.stamps import Clock, starting_year
+from penstock.wire.weblog import Roots
 
 _LOOK: Final = 200
 """Lines of a file's beginning or end in which a stamp is looked for."""
@@ -38,12 +39,14 @@ _CLASSIC: Final = re.compile(r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d ")
 
 @dataclass
 class Reading:
-    """Logs being read. ``year``: of each log's first line (None: find out). ``now``: seconds since 1970."""
+    """Logs being read. ``year``: of each log's first line (None: find out). ``now``: seconds since 1970.
+    ``roots``: by which a web server's log names scripts."""
 
     sources: Sources
     zone: tzinfo
     year: int | None
     now: float
+    roots: Roots = field(default_factory=Roots)
     lines: int = 0
     first_at: float = math.inf
     last_at: float = 0.0
@@ -67,7 +70,7 @@ class Reading:
         heads = [lines_of(first_bytes(one.path))[:_LOOK] for one in log.members if one.path and one.size]
         year = self.year or self._year_of(log, heads)
         begins = _first_time(heads[0], Clock(year, self.zone, self.now)) if heads else -math.inf
-        reader = Reader(Clock(year, self.zone, self.now))
+        reader = Reader(Clock(year, self.zone, self.now), roots=self.roots)
         self.readers.append(reader)
         return begins, self._facts(log, reader)
 

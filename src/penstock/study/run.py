@@ -7,12 +7,14 @@ from datetime import tzinfo
 
 from penstock.core.names import Naming
 from penstock.core.policy import Policy
+from penstock.engine.origins import Origins
 from penstock.study.findings import Period, Study
 from penstock.study.proposal import plan_of, policy_file
 from penstock.study.reading import Reading
 from penstock.study.sources import Sources
 from penstock.study.survey import groups_of
 from penstock.study.tally import Tally
+from penstock.study.witnessed import witnessed
 from penstock.wire.maillog.join import Join
 
 TOLD_DAEMONS = 10
@@ -33,8 +35,8 @@ def study(
     """
     reading = Reading(sources, zone, year, now)
     tally = Tally(naming, zone)
-    feed = tally.feed
-    for event in reading.events(Join()):
+    feed, origins = tally.feed, Origins(lambda key, under, at: None)
+    for event in witnessed(reading.events(Join()), origins):
         feed(event)
     tally.finish()
     period = _period(reading, tally, zone)

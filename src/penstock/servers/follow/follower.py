@@ -10,6 +10,7 @@ ahead of P: the state comes into place after P is durable.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -150,6 +151,7 @@ class Follower(Generic[T]):
         self._clock = clock
         self._opened = False
         self._stopping = False
+        self._called = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -178,7 +180,21 @@ class Follower(Generic[T]):
             except Exception:
                 log.exception("a log cannot be followed", source=self.source.name)
                 busy = False
-            await asyncio.sleep(0 if busy else POLL)
+            if busy:
+                await asyncio.sleep(0)
+            else:
+                await self._nap()
+
+    def hurry(self) -> None:
+        """Look at once: somebody waits for what is being written now."""
+        self._called.set()
+
+    async def _nap(self) -> None:
+        """Until the next look."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(POLL):
+                await self._called.wait()
+        self._called.clear()
 
     async def turn(self) -> bool:
         """One slice; whether there may be more at once."""
