@@ -163,12 +163,15 @@ def test_printed_lines_can_be_pasted_and_taken_back(here: Any, sink: Sink) -> No
     )
 
 
-def test_a_service_of_the_operators_keeps_what_it_has(here: Any, sink: Sink, servers: ExitStack) -> None:
+@pytest.mark.parametrize("touched", [False, True])
+def test_a_service_of_the_operators_keeps_what_it_has(
+    here: Any, sink: Sink, servers: ExitStack, touched: bool
+) -> None:
     policy = servers.enter_context(PolicyServer())
     milter = "{ inet:127.0.0.1:1, default_action=accept, connect_timeout=1s }"
-    own = SETTINGS | asks(policy.port, "policy_context=penstock/rcpt+eom") | {"smtpd_milters": milter}
-    it = here(settings=own)
-    before, service = files(it.postfix), f"127.0.0.1:{it.postfix.port}"
+    asked = {} if touched else asks(policy.port, "policy_context=penstock/rcpt+eom")
+    it = here(settings=SETTINGS | asked | {"smtpd_milters": milter})
+    before, meant, service = files(it.postfix), settings(it.postfix), f"127.0.0.1:{it.postfix.port}"
     applied = it.succeed("--service", service, "--apply")
     assert "behind main.cf's milters" in applied
     it.send(tagged(), it.postfix.port)
@@ -178,8 +181,11 @@ def test_a_service_of_the_operators_keeps_what_it_has(here: Any, sink: Sink, ser
     assert it.penstock.cli("status")["professional"]["acme"]["tag"] == {"ok": 1}
     assert not it.failures()
     assert "Set up already" in it.succeed("--service", service)
+    if touched:
+        it.postfix.command("postconf", "-e", "smtpd_recipient_limit = 77")
     it.succeed("--undo")
-    assert files(it.postfix) == before
+    assert settings(it.postfix).replace("limit = 77", "limit = 5000") == meant
+    assert touched or files(it.postfix) == before
 
 
 def test_a_second_customer_and_pool(here: Any, sink: Sink) -> None:

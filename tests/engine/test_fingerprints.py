@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -14,13 +15,13 @@ from penstock.core.fingerprint import KEY_BYTES, Fingerprint, Printer, hosts_of,
 from penstock.core.flight import ASKS_END
 from penstock.core.ledger import Counter
 from penstock.core.limits import Unit, parse_limit
-from penstock.core.policy import Entry, Verb
+from penstock.core.policy import Entry, Profile, Verb
 from penstock.core.sender import Sender
 from penstock.core.standing import State, change
 from penstock.engine import fingerprints
 from penstock.engine.fingerprints import MOST_USES, Fingerprints
 from penstock.signals.view import Alike
-from support import World, policy
+from support import World
 from wire.content.mails import ABSENCE, INVITATION, INVOICE, PITCH, personal, story
 
 PRINTER = Printer(bytes(KEY_BYTES))
@@ -315,14 +316,13 @@ def test_a_high_score_is_counted_and_a_low_one_is_not() -> None:
 
 
 def test_what_a_limit_refuses_comes_again_and_counts_once() -> None:
-    world = World(policy(limits=(parse_limit("2kb/h", Unit.BYTES),), parent_limits=()))
+    plain = Profile("plain", (parse_limit("1kb/h", Unit.BYTES),))
+    world = World(replace(rules("shadow"), profiles={"plain": plain, "newsletter": plain}))
     author = Author(world, "a@house.example", 1)
-    for _ in range(2):
-        author.post(author.strangers(3), PITCH, 9.0)
-    before = author.sender.ledger.total(Counter.SPAM_SCORED, int(world.at), 3600)
+    assert author.post(author.friends[:1], PITCH, 9.0) is Verb.PASS
     for _ in range(5):
-        assert author.post(["new@example.net"], PITCH, 9.0) is Verb.DEFER
-    assert author.sender.ledger.total(Counter.SPAM_SCORED, int(world.at), 3600) == before
+        assert author.post(author.friends[1:2], PITCH, 9.0) is Verb.DEFER
+    assert author.sender.ledger.total(Counter.SPAM_SCORED, int(world.at), 3600) == 1
 
 
 def test_without_detection_nothing_is_kept() -> None:

@@ -66,8 +66,10 @@ def test_a_notice_is_recorded_closed_and_judged_as_any_incident() -> None:
     verdicts = world.engine.casework.verdicts
     incident, _, _ = verdicts.give(held.id, Word(Verdict.LEGITIMATE, Learn.NOTHING, "ops", "", None), T0 + 90)
     assert note.state(incident) == "legitimate (notice)"
-    for _ in range(REPEATS):
+    for _ in range(REPEATS - 1):
         known.suspicious(ALICE, WRONG, T0 + 100)
+    assert len(world.engine.casework.incidents.by_id) == 1
+    known.suspicious(ALICE, WRONG, T0 + 100)
     assert len(world.engine.casework.incidents.by_id) == 2
 
 
@@ -102,6 +104,36 @@ def test_complaints_beyond_the_ratio_are_told_and_stop_nothing() -> None:
     assert finding.signal == "complaints-ratio"
     assert finding.text == ("5 complaints about 100,000 recipients in w, told to look at from 0.005%/w min 5")
     assert not world.sender(ACME).standing.stopped
+
+
+def test_what_somebody_has_seen_to_is_not_told_again_until_as_much_has_come() -> None:
+    world, known = start("complaints 5/7d")
+    incidents = world.engine.casework.incidents
+    complain(world, 6)
+    known.sweep(T0 + 100)
+    (first,) = incidents.by_id
+    word = Word(Verdict.LEGITIMATE, Learn.NOTHING, "ops", "", None)
+    world.engine.casework.verdicts.give(first, word, T0 + 200)
+    for hour in range(1, 24):
+        known.sweep(T0 + 3600 * hour)
+    world.wait(86_400)
+    complain(world, 4)
+    known.sweep(world.at + 100)
+    assert list(incidents.by_id) == [first]
+    complain(world, 1)
+    known.sweep(world.at + 200)
+    assert len(incidents.by_id) == 2
+
+
+def test_a_notice_that_nobody_looks_at_is_not_told_for_ever() -> None:
+    world, known = start("complaints 5/7d")
+    complain(world, 6)
+    for hour in range(1, 5 * 24):
+        known.sweep(T0 + 3600 * hour)
+        world.engine.sweep(T0 + 3600 * hour)
+    (incident,) = world.engine.casework.incidents.by_id.values()
+    assert incident.how == "expiry" and incident.closed_at is not None
+    assert incident.closed_at - T0 < 3 * 86_400
 
 
 def test_a_clean_customer_is_not_told_about() -> None:

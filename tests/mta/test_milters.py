@@ -84,6 +84,23 @@ def test_an_entry_without_the_macro_is_replaced(write: Write) -> None:
     )
 
 
+def test_behind_a_spam_filter_to_see_its_score(write: Write) -> None:
+    def last(main: str) -> str | None:
+        config = write(SUBMISSION, f"penstock_milter = {ENTRY}\nnon_smtpd_milters = {main}\n").read()
+        wish = replace(Wish(), milter=TCP, last=True)
+        return milter_edits(plan(config, wish)).get("non_smtpd_milters")
+
+    assert last("") == "$penstock_milter"
+    assert last("inet:localhost:1, unix:a") == "inet:localhost:1, unix:a, $penstock_milter"
+    assert last("$penstock_milter, unix:a") == "unix:a, $penstock_milter"
+    assert last("unix:a, $penstock_milter") is None
+
+
+def test_where_it_stands_it_stays(write: Write) -> None:
+    postfix = write(SUBMISSION, OURS.replace("= $penstock", "= unix:a, $penstock"))
+    assert milter_edits(missing(postfix)) == {}
+
+
 @pytest.mark.parametrize("chroot", ["y", "n"])
 def test_a_socket_outside_of_the_chroot(write: Write, chroot: str) -> None:
     found = missing(write(SUBMISSION + CLEANUP.format(chroot)), Endpoint(path="/run/penstock/milter.sock"))
@@ -137,6 +154,21 @@ def test_a_milter_that_is_asked_as_it_should_be(write: Write) -> None:
 def test_mail_must_go_on_without_us(write: Write, main: str, ok: bool) -> None:
     found = milters(write(SUBMISSION, main), _10041=False)
     assert [check.ok for check in found] == [True, ok]
+
+
+@pytest.mark.parametrize(("value", "oks"), [("{}, unix:a", [True, True, None]), ("unix:a, {}", [True, True])])
+def test_a_spam_filter_comes_before_us_where_its_score_counts(
+    write: Write, value: str, oks: list[bool | None]
+) -> None:
+    main = OURS.replace("= $penstock_milter", f"= {value.format('$penstock_milter')}")
+    postfix, listening = write(SUBMISSION, main), {"127.0.0.1:10041": False}
+    found = examine(postfix.folder, [], listening, scores=("non_smtpd_milters",))
+    said = [check for check in found if check.name == "milter"]
+    assert [check.ok for check in said] == oks
+    assert oks[-1] or "stands before unix:a" in said[-1].text
+    assert None not in [
+        check.ok for check in examine(postfix.folder, [], listening) if check.name == "milter"
+    ]
 
 
 def test_clients_that_are_asked_about_twice(write: Write) -> None:

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from penstock.config import parse
 from penstock.core.evidence import ALLEGED, Finding, Usual, suspicion
 from penstock.core.habit import DAYS, Habit
+from penstock.core.learning import MOST_FACTOR
 from penstock.core.ledger import Counter
 from penstock.signals import SIGNALS, look
-from penstock.signals.view import Alike, View
+from penstock.signals.view import Alike, View, calm_for
 from signals.views import QUIET_MONTH, T0, Counts, abroad, long_ago, view, weight
 
 DOCS = Path(__file__).parents[2] / "docs" / "signals.md"
@@ -105,6 +106,27 @@ def test_who_asks_and_sends_nothing_gets_no_credit_for_it() -> None:
     low, high, _ = rows()["persistence"]
     slow = [{**abroad(12), "proven": 11, "newly_dead": 1}] * 7
     assert low <= weight("persistence", view([*slow, *asked[7:]])) <= high
+
+
+calm = st.fixed_dictionaries(
+    dict.fromkeys(("recipients", "freemail", "strangers", "login_failures", "proven"), counts)
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(calm, st.lists(calm, max_size=9), st.integers(1, 300), st.integers(0, 300), st.floats(0, 400))
+def test_who_is_calm_needs_no_look(
+    today: Counts, days: list[Counts], floor: int, novel: int, age: float
+) -> None:
+    """Where the short cut says that nobody need look, no look would slow anybody."""
+    usual = Usual(novel=floor)
+    for kind in ("login", "uid", "ip"):
+        seen = view(days, kind, age, usual, novel=novel, **today)
+        if calm_for(usual, seen.hour, seen.day, seen.week) < 0:
+            continue
+        rules = parse("").policy.detection
+        factors = dict.fromkeys(SOURCES, MOST_FACTOR)
+        assert suspicion(rules.prior, look(seen, factors)) < rules.slow_at
 
 
 def test_what_flows_and_where_from_alone_slow_but_never_pause() -> None:

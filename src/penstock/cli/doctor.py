@@ -23,6 +23,7 @@ from penstock.cli.smarthost import smarthost_of
 from penstock.cli.status import acquaintance
 from penstock.mta.checks import Check
 from penstock.mta.endpoint import Endpoint
+from penstock.mta.milters import LOCAL, SMTP
 from penstock.mta.postfix_checks import examine
 from penstock.mta.smarthost import Smarthost
 from penstock.servers.milter_traffic import SMARTHOST
@@ -96,8 +97,16 @@ def _checks(state: Path | None, config_dir: Path | None, postfix: bool) -> Itera
     if postfix:
         known = tuple(map(Endpoint.parse, tagged))
         smarthost = smarthost_of(settings, tagged) if settings else Smarthost(known)
-        for check in examine(config_dir, addresses, milters, smarthost):
+        scores = _scores(settings) if settings else ()
+        for check in examine(config_dir, addresses, milters, smarthost, scores):
             yield check if check.name == "postfix" else Check(f"postfix {check.name}", *_rest(check))
+
+
+def _scores(settings: Settings) -> tuple[str, ...]:
+    """The lists of milters in which a spam filter's score is looked for."""
+    if not settings.content.score_header:
+        return ()
+    return (LOCAL, SMTP) if settings.content.clients else (LOCAL,)
 
 
 def _rest(check: Check) -> tuple[bool | None, str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from penstock.mta.checks import Check
+from penstock.servers.milter_traffic import SMARTHOST
 
 OFFER: Final = struct.pack("!IcIII", 13, b"O", 6, 0x1FF, 0x1FFFFF)
 """What Postfix offers (milter protocol 6); no message follows."""
@@ -71,7 +72,8 @@ def _messages(milter: Mapping[str, Any]) -> Check:
     said = ", ".join(f"{result} {n:,}" for result, n in milter["messages"].items())
     if not said:
         text = f"{milter['address']}: no mail server has asked the milter since the start"
-        return Check("milter", None, text, "penstock setup postfix --milter ADDRESS (--apply)")
+        how = "--for professional" if milter["kind"] == SMARTHOST else "--milter ADDRESS"
+        return Check("milter", None, text, f"penstock setup postfix {how} (--apply)")
     unnamed = milter["messages"].get("unnamed", 0)
     text = f"{milter['address']}: {said}; {milter['open']} connections open"
     if unnamed and unnamed == sum(milter["messages"].values()):

@@ -60,6 +60,7 @@ def setup() -> None:
 )
 @click.option("--milter", metavar="ADDRESS", help="Ask our milter there about mail of sendmail(1), too.")
 @click.option("--milter-smtp", metavar="ADDRESS", help="For SMTP clients a milter, not the policy service.")
+@click.option("--milter-last", is_flag=True, help="Our milters behind others, to see a spam filter's score.")
 @click.option("--trial", is_flag=True, help="Only warn (warn_if_reject); HOLD and DISCARD act all the same.")
 @click.option("--apply", "do_apply", is_flag=True, help="Do it: save copies, change, check, reload.")
 @click.option("--undo", "do_undo", is_flag=True, help="Take it back.")
@@ -72,6 +73,7 @@ def postfix(
     also: tuple[str, ...],
     milter: str | None,
     milter_smtp: str | None,
+    milter_last: bool,
     trial: bool,
     do_apply: bool,
     do_undo: bool,
@@ -100,7 +102,7 @@ def postfix(
                 raise click.UsageError("--for professional: other milters and trials need a run of their own")
             wish = Wish(use, also=also, smarthost=_customers(policy, listen))
         else:
-            wish = Wish(use, asked, trial, also, local, smtp)
+            wish = Wish(use, asked, trial, also, local, smtp, milter_last)
         _undo(server, as_json) if do_undo else _set_up(server, wish, do_apply, as_json)
     except PostfixError as error:
         _fail(error, as_json)

@@ -9,6 +9,7 @@ no outcomes are seen at all, nobody is slowed: who waits for them would wait for
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -26,6 +27,7 @@ from penstock.engine.familiar import DIED, REACHED, Familiar
 from penstock.engine.providers import Providers
 from penstock.engine.roster import Roster
 from penstock.engine.weighing import Weighing
+from penstock.signals.view import OF_A_DAY
 
 DAY: Final = 86400
 CALM: Final = 6 * 3600.0
@@ -47,9 +49,6 @@ MOST_CASES: Final = 20_000
 STRIDE: Final = 0.1
 """The signals look again when novel recipients have grown by this part."""
 
-UNREMARKABLE: Final = 0.4
-"""Up to this part of a usual day, the novel recipients of an hour are nothing to look at."""
-
 TESTED: Final = 7
 """New recipients of the day whose outcome must be known before what flows, and where from, can pause."""
 
@@ -62,6 +61,12 @@ ARRIVED: Final = 0.6
 STRANGERS: Final = 0.2
 HABITUAL: Final = 20.0
 """So many times further may go who writes to few strangers."""
+
+LATELY: Final = (1 << 17) - 1
+"""Pairs of late, one more than that, who are known without a look into the filters: 1 MiB, which the
+processor's cache holds. Their numbers are of this process alone, Python's own hashes (keyed, SipHash)."""
+
+ALL_BITS: Final = (1 << 64) - 1
 
 BY: Final = "penstock:evidence"
 
@@ -81,6 +86,7 @@ class Detector:
         self.texts = self._familiar.texts
         self.read = partial(self.texts.read, self._look)
         self._providers = Providers()
+        self._lately = array("Q", bytes(8 * (LATELY + 1)))
         self.weighing = Weighing(roster, self._familiar)
         self._outcome_at = self._sweep_at = 0.0
 
@@ -102,10 +108,13 @@ class Detector:
                 flight.foreign = sender.foreign
             else:
                 self._arrive(sender, a, flight)
-        address = recipient.lower()
-        number = known.number(address)
-        if not known.knows(REACHED ^ (sender.number or self._familiar.number_of(sender)) ^ number):
-            return self._admit_novel(sender, address, number, a.at, flight)
+        address, own = recipient.lower(), sender.number or self._familiar.number_of(sender)
+        pair = (hash(address) ^ own) & ALL_BITS
+        if self._lately[pair & LATELY] != pair:
+            number = known.number(address)
+            if not known.knows(REACHED ^ own ^ number):
+                return self._admit_novel(sender, address, number, a.at, flight)
+            self._lately[pair & LATELY] = pair
         if flight.foreign:
             self._familiar.from_abroad(sender, flight.foreign, int(a.at), False)
         return None
@@ -259,12 +268,16 @@ class Detector:
         rules = self._rules
         if self.mode == "off":
             return None
+        case = self.cases.get(sender.key)
+        if case is None:
+            sender.novel_left = self.weighing.calm_for(sender, at)
+            if sender.novel_left >= 0:
+                return None
         seen = self.weighing.view(sender, at)
         found, findings = self.weighing.judge(sender, at, seen)
-        usual = int(UNREMARKABLE * seen.usual_novel) - seen.hour[Counter.NOVEL]
+        usual = int(OF_A_DAY * seen.usual_novel) - seen.hour[Counter.NOVEL]
         strange = seen.day[Counter.FOREIGN_NOVEL] > 0
         sender.novel_left = max(0 if strange else usual, int(STRIDE * seen.day[Counter.NOVEL]))
-        case = self.cases.get(sender.key)
         if case is None:
             if found < rules.slow_at:
                 return None

@@ -3,8 +3,9 @@
 How it works. Each fingerprint that goes to somebody new is kept for ``KEEP`` to twice as long since it was
 last sent, with who sent it and to how many, new and known. A sender counts as one of many when it sends the
 text to ``STRANGERS`` new recipients at least, and to hardly any that it knows (who gets it twice counts
-once); customers count in full, colleagues of one domain, where no directory tells whose they are, by a quarter.
-What was sent a day ago, and nobody was paused for, is somebody's template from then on: invoices of one
+once); customers count in full, colleagues of one domain, where no directory tells whose they are, by a
+quarter.
+What ``WIDELY`` got a day ago, and nobody was paused for, is somebody's template from then on: invoices of one
 software, answers of one mail program, a club's letter. That is remembered among the acquaintances, over
 restarts; in the first ``LEARNS`` days on which content is read, findings count by as much as is known.
 Cost. Some 50 µs a message. ``MOST_KEYS`` hashes in each of two generations, some 50 MB when both are full;
@@ -44,6 +45,8 @@ AT_ONCE: Final = 20
 """Hashes of a generation that is over, learned or forgotten with each message."""
 
 TAINT: Final = 14 * DAY
+WIDELY: Final = 8
+"""Recipients from which on a text becomes a template: a test mail or two make none."""
 
 MOST_LOOKED_AT: Final = 1000
 """Recipients of a message of whom it is known whether they have got its text before."""
@@ -87,6 +90,10 @@ class Text:
     def name(self) -> str:
         """Of its campaign."""
         return f"{'link' if self.link else 'text'}:{self.value:016x}"
+
+    def sent(self) -> int:
+        """To how many recipients."""
+        return sum(use.novel + use.known for use in self.uses.values())
 
     def many(self) -> float:
         """How many send it to strangers: houses, and colleagues by a part of one."""
@@ -183,7 +190,7 @@ class Fingerprints:
     def _keep(self, text: Text, values: Sequence[int], at: float) -> Text:
         """It is sent now: found by these hashes from now on."""
         text.last_at = at
-        if at - text.born > DAY and not text.template and not self._tainted(text, at):
+        if at - text.born > DAY and text.sent() >= WIDELY and not self._tainted(text, at):
             text.template = True
         for value in values:
             self._young[value] = text
@@ -261,7 +268,7 @@ class Fingerprints:
     def _learn(self, most: int) -> None:
         """What is over without an incident is somebody's template; links always, texts when two sent them."""
         for value, text in islice(self._leaving, most):
-            if (text.link or len(text.uses) > 1) and text.tainted_at < text.born:
+            if text.sent() >= WIDELY and (text.link or len(text.uses) > 1) and text.tainted_at < text.born:
                 self._known.meet(_TEMPLATE ^ value)
 
 

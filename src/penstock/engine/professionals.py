@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from penstock.core.evidence import Finding
-from penstock.core.ledger import Counter
+from penstock.core.incident import Incident
+from penstock.core.ledger import Counter, window_since
 from penstock.core.limits import Limit, spell_window
 from penstock.core.sender import Sender, reach
 from penstock.core.tags import Judged, Result, TagRule, Tags
@@ -77,7 +78,8 @@ class Professionals:
     def suspicious(self, key: str, judged: Judged, at: float) -> tuple[int, str]:
         """A sender's tag was bad: the how manieth time, and the ID of the incident when it is one by now."""
         since, before = self._bad.pop(key, (at, 0))
-        if at - since > DAY:
+        last = self._incidents.of(key)
+        if at - since > DAY or (last is not None and last.verdict_at > since):
             since, before = at, 0
         if len(self._bad) >= MOST_BAD:
             del self._bad[next(iter(self._bad))]
@@ -98,17 +100,30 @@ class Professionals:
                 self._look(self._roster.get(f"customer:{name}", at), professional.notice, at)
 
     def _look(self, sender: Sender, limits: Iterable[Limit], at: float) -> None:
-        """A notice when a limit is reached; one that stands is not told again until more has come."""
+        """A notice when a limit is reached; one that stands is not told again until more has come, one that
+        somebody has seen to, or nobody within its time, not until the limit is reached anew."""
+        last = self._incidents.of(sender.key)
         for limit in limits:
-            excess = reach(sender, limit, int(at))
-            if excess is None:
+            signal, window = f"{limit.unit}-ratio", limit.window
+            told = _told(last, sender.key, signal)
+            if last is not None and told and (last.verdict is not None or last.closed_at is not None):
+                since = max(last.verdict_at, last.closed_at or 0.0)
+                window = max(1, min(window, window_since(since, int(at))))
+            excess = reach(sender, limit, int(at), window)
+            if excess is None or (window == limit.window and told.startswith(f"{excess.used} ")):
                 continue
-            sent = sender.ledger.total(Counter.RECIPIENTS, int(at), limit.window)
+            sent = sender.ledger.total(Counter.RECIPIENTS, int(at), window)
             text = (
                 f"{excess.used} {limit.unit} about {sent:,} recipients in {spell_window(limit.window)}, "
                 f"told to look at from {limit}"
             )
-            self._incidents.notice(sender, Finding(f"{limit.unit}-ratio", 0.0, text), at)
+            self._incidents.notice(sender, Finding(signal, 0.0, text), at)
+
+
+def _told(incident: Incident | None, key: str, signal: str) -> str:
+    """What a notice says of that signal, "" for nothing."""
+    findings = incident.suspects[key].findings if incident is not None else ()
+    return next((finding.text for finding in findings if finding.signal == signal), "")
 
 
 _WORDS: Final = {

@@ -11,7 +11,7 @@ from penstock.core.sender import Sender
 from penstock.engine.familiar import Familiar
 from penstock.engine.roster import Roster
 from penstock.signals import look
-from penstock.signals.view import WINDOWS, View
+from penstock.signals.view import ALONE, WINDOWS, View, calm_for
 
 HOUR: Final = 3600
 
@@ -32,6 +32,15 @@ class Weighing:
     def count(self, counter: Counter, second: int) -> None:
         """An outcome of anybody's mail: what one sender meets is held against what all meet."""
         self._node.add(int(counter), second, 1)
+
+    def calm_for(self, sender: Sender, at: float) -> int:
+        """How many more new recipients need no look, negative when this one does: most looks end here, at a
+        tenth of the price."""
+        judged = at - sender.standing.since < WINDOWS[-1]
+        if judged or sender.kind == "script" or self._familiar.texts.alike(sender, at) is not ALONE:
+            return -1
+        hour, day, week = sender.ledger.sums(int(at), WINDOWS[1:])
+        return calm_for(sender.profile.usual, hour, day, week)
 
     def view(self, sender: Sender, at: float) -> View:
         """What the signals see of a sender: nothing from before somebody last decided about it."""

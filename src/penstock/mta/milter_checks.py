@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from penstock.mta import milters
 from penstock.mta.checks import Check, reachable
 from penstock.mta.endpoint import Endpoint
 from penstock.mta.milters import LOCAL, SMTP
 from penstock.mta.postconf import Config
+from penstock.mta.restrictions import words
 
 
 def examine_milters(
-    config: Config, local: Sequence[Endpoint], smtp: Sequence[Endpoint], asks_policy: bool
+    config: Config,
+    local: Sequence[Endpoint],
+    smtp: Sequence[Endpoint],
+    asks_policy: bool,
+    scores: Collection[str] = (),
 ) -> Iterator[Check]:
     """``local`` and ``smtp``: where our milters listen for mail that is handed in here, and of SMTP clients.
-    ``asks_policy``: an SMTP server asks our policy service."""
+    ``asks_policy``: an SMTP server asks our policy service; ``scores``: lists in which we look for the score
+    of a spam filter."""
     for name, listening in ((LOCAL, local), (SMTP, smtp)):
         if not listening:
             continue
@@ -28,6 +34,12 @@ def examine_milters(
         yield Check("milter", True, f"Postfix asks our milter in {name}.")
         yield _fail_open(name, entry, config)
         yield from _socket(name, entry, config)
+        behind = words(config.value(None, name)).index(entry) + 1
+        if name in scores and (late := words(config.value(None, name))[behind:]):
+            text = f"{name}: our milter stands before {late[0]}: a score that is written there it never sees."
+            yield Check(
+                "milter", None, text, "If that is your spam filter: penstock setup postfix --milter-last"
+            )
         if name == SMTP and asks_policy:
             text = f"SMTP servers ask our policy service, and {SMTP} asks our milter: mail is counted twice."
             yield Check("milter", False, text, "Take one of the two out.")

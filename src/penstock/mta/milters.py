@@ -2,7 +2,8 @@
 
 As for the policy service our entry is a macro of main.cf, ``penstock_milter`` or ``penstock_milter_smtp``. It
 carries its own ``default_action=accept`` and timeouts (Postfix 3.0), so that nothing changes for other
-milters, and mail goes on when we are away. It stands first, so that a signer after it signs what we add.
+milters, and mail goes on when we are away. It is put first, so that a signer after it signs what we add, or
+on request last, so that it sees what a spam filter adds.
 """
 
 from __future__ import annotations
@@ -73,16 +74,16 @@ def without(value: str) -> str:
     return ", ".join(word for word in words(value) if not calls(word, *ALL))
 
 
-def edits(config: Config, name: str, listen: Endpoint) -> list[Edit]:
-    """What is still missing until Postfix asks our milter there in this list."""
+def edits(config: Config, name: str, listen: Endpoint, last: bool = False) -> list[Edit]:
+    """What is still missing until Postfix asks our milter there in this list; ``last``: behind all others."""
     found = []
     macro, entry, old = MACROS[name], written(listen.asked(config.queue)), config.main.get(name, "")
     if config.main.get(macro, "") != entry:
         why = "our milter; if Penstock is away, mail goes on (default_action=accept)"
         found.append(Edit(macro, entry, why))
-    if words(old)[:1] != [f"${macro}"]:
-        value = ", ".join(filter(None, (f"${macro}", others(config, name, [listen]))))
-        found.append(Edit(name, value, WHY[name]))
+    if words(old)[-1:] != [f"${macro}"] if last else not calls(old, macro):
+        both = [f"${macro}", others(config, name, [listen])]
+        found.append(Edit(name, ", ".join(filter(None, reversed(both) if last else both)), WHY[name]))
     return found
 
 

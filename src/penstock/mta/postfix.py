@@ -60,7 +60,8 @@ class Wish:
     """What an operator wants set up. ``also``: further services of master.cf by name, such as ``smtp``.
 
     ``milter``: where our milter for local mail listens, None to leave it out; ``milter_smtp``: where the one
-    for SMTP clients does, which is then asked instead of the policy service. ``smarthost``: for the use
+    for SMTP clients does, which is then asked instead of the policy service; ``last``: both come behind the
+    operator's milters. ``smarthost``: for the use
     ``professional``, what the policy file says of such customers.
     """
 
@@ -70,6 +71,7 @@ class Wish:
     also: tuple[str, ...] = ()
     milter: Endpoint | None = None
     milter_smtp: Endpoint | None = None
+    last: bool = False
     smarthost: Smarthost = NO_SMARTHOST
 
     @property
@@ -192,7 +194,7 @@ class _Draft:
         """The edits for one of our milters."""
         hidden = milters.unreachable(self.config, name, listen)
         self.problems += [hidden] if hidden else []
-        self.edits += milters.edits(self.config, name, listen)
+        self.edits += milters.edits(self.config, name, listen, self.wish.last)
 
     def instead(self) -> None:
         """The milter decides the mail of SMTP clients: what would count it twice, or keep it away."""

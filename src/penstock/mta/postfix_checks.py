@@ -5,7 +5,7 @@ Reads the configuration only; whether questions really arrive is for the running
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,12 +62,13 @@ def examine(
     addresses: Sequence[object],
     milters: Mapping[str, bool] | None = None,
     smarthost: Smarthost = NO_SMARTHOST,
+    scores: Collection[str] = (),
 ) -> list[Check]:
     """Look at the Postfix of a configuration folder (None: the machine's own).
 
     ``addresses``: where our policy service listens, as ``127.0.0.1:10040`` or ``unix:/path``; ``milters``:
     where our milters do, each with whether it is for SMTP clients; ``smarthost``: those for professional
-    customers.
+    customers; ``scores``: lists of milters in which we look for the score of a spam filter.
     """
     postfix = Postfix(config_dir)
     try:
@@ -86,7 +87,7 @@ def examine(
         found += _asked(seen, asking)
     for each in asking:
         found += [*_stages(each), *_placement(each), *_entry(each, config, listening), *_socket(each, config)]
-    found += examine_milters(config, local, for_smtp, bool(asking))
+    found += examine_milters(config, local, for_smtp, bool(asking), scores)
     found += examine_smarthost(config, smarthost, [each.name for each in asking])
     found += _bypasses(config, [each for each in seen if not entry_of(config, each.service, smarthost)])
     if not asked_locally(config, local):

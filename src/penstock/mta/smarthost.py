@@ -362,11 +362,13 @@ def _within(inner: IPv4Network | IPv6Network, outer: IPv4Network | IPv6Network) 
 
 
 def _free(name: str, port: int) -> bool:
-    """Whether Postfix can listen there: if it cannot, its master ends."""
+    """Whether Postfix can listen there, as far as this user may try: if it cannot, its master ends."""
     host = name.rpartition(":")[0].strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, port), family=family).close()
+    except PermissionError:
+        return True
     except OSError:
         return False
     return True

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from penstock.core.ledger import Counter
 from penstock.signals.models import tail
-from penstock.signals.view import View
+from penstock.signals.view import OF_A_DAY, View
 
 GROUP = "flow"
 EXPONENT = 5.0
 MOST = 7.0
-HOUR = 0.4
 LEAST_HOUR = 3.0
 SCRIPT_HOUR = 2.0
 """A web site writes to strangers one by one."""
@@ -28,7 +27,7 @@ def weigh(view: View) -> tuple[float, str] | None:
     """Novel recipients of the day and the hour against what is usual."""
     day = tail(view.today(Counter.NOVEL), view.usual_novel, EXPONENT, MOST)
     least = SCRIPT_HOUR if view.is_script else LEAST_HOUR
-    usual = max(least, view.usual_novel * HOUR)
+    usual = max(least, view.usual_novel * OF_A_DAY)
     hour = tail(view.hour[Counter.NOVEL], usual, EXPONENT, MOST)
     weight, counts = (hour, view.hour) if hour > day else (day, view.day)
     if not weight:

@@ -29,6 +29,32 @@ class Alike(NamedTuple):
 
 ALONE: Final = Alike()
 
+_BAD: Final = (
+    Counter.NEWLY_DEAD,
+    Counter.DEAD,
+    Counter.TRAPS,
+    Counter.COMPLAINTS,
+    Counter.SPAM_SCORED,
+    Counter.REPUTATION,
+    Counter.CONTENT,
+    Counter.THROTTLED,
+    Counter.STOPPED,
+    Counter.FOREIGN_NOVEL,
+    Counter.ENVELOPES,
+)
+LEAST_HOUR: Final = 2
+OF_A_DAY: Final = 0.4
+"""New recipients of an hour that are nothing special, as a part of a usual day."""
+
+
+def calm_for(usual: Usual, hour: list[int], day: list[int], week: list[int]) -> int:
+    """How many more new recipients leave no signal much to say, as long as nothing bad comes back; negative
+    when one has to look."""
+    if any(week[counter] for counter in _BAD):
+        return -1
+    at_once = max(LEAST_HOUR, int(OF_A_DAY * usual.novel))
+    return min(at_once - hour[Counter.NOVEL], usual.novel - day[Counter.NOVEL])
+
 
 @dataclass(slots=True)
 class View:
