@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from penstock.config import parse
@@ -109,12 +109,13 @@ def test_who_asks_and_sends_nothing_gets_no_credit_for_it() -> None:
 
 
 calm = st.fixed_dictionaries(
-    dict.fromkeys(("recipients", "freemail", "strangers", "login_failures", "proven"), counts)
+    dict.fromkeys(("recipients", "freemail", "strangers", "login_failures", "proven", "envelopes"), counts)
 )
 
 
 @settings(max_examples=150, deadline=None)
 @given(calm, st.lists(calm, max_size=9), st.integers(1, 300), st.integers(0, 300), st.floats(0, 400))
+@example({"recipients": 9000, "envelopes": 1}, [{"recipients": 3}] * 9, 4, 1, 400.0)
 def test_who_is_calm_needs_no_look(
     today: Counts, days: list[Counts], floor: int, novel: int, age: float
 ) -> None:

@@ -40,7 +40,6 @@ _BAD: Final = (
     Counter.THROTTLED,
     Counter.STOPPED,
     Counter.FOREIGN_NOVEL,
-    Counter.ENVELOPES,
 )
 LEAST_HOUR: Final = 2
 OF_A_DAY: Final = 0.4
@@ -50,7 +49,8 @@ OF_A_DAY: Final = 0.4
 def calm_for(usual: Usual, hour: list[int], day: list[int], week: list[int]) -> int:
     """How many more new recipients leave no signal much to say, as long as nothing bad comes back; negative
     when one has to look."""
-    if any(week[counter] for counter in _BAD):
+    names, much = day[Counter.ENVELOPES], day[Counter.RECIPIENTS] > usual.recipients
+    if (names and much) or names > usual.envelopes or any(week[counter] for counter in _BAD):
         return -1
     at_once = max(LEAST_HOUR, int(OF_A_DAY * usual.novel))
     return min(at_once - hour[Counter.NOVEL], usual.novel - day[Counter.NOVEL])
