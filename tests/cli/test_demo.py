@@ -114,8 +114,8 @@ def day_in(seconds: int, folder: Path) -> dict[str, Any]:
 
 @pytest.mark.timeout(180)
 def test_a_day_in_ten_seconds(tmp_path: Path) -> None:
-    """What comes back tells the hijacked ones: they are paused long before a limit is reached, and the fast one
-    is slowed until it is known.
+    """What comes back tells the hijacked ones: they are paused long before a limit is reached, and the fast
+    one is slowed until it is known.
 
     A machine that is busy with other tests may be too slow for that pace: then the demonstration
     must say so, and gets more time.
