@@ -111,6 +111,10 @@ def test_short_secrets_are_refused() -> None:
         assert wrong in problems(ACME.replace("/TAGS", str(private.FOLDER / name)) + NETWORK)
 
 
+def test_a_customer_without_a_secret_is_refused() -> None:
+    assert "is empty" in problems("[professional.acme]\nsecrets = []\n" + NETWORK)
+
+
 def test_a_weak_rsa_key_is_warned_about() -> None:
     from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -11,14 +12,13 @@ KEY_BYTES: Final = 32
 
 
 def lasting_key(path: Path) -> bytes:
-    """The key in a file, which is made (mode 0600) when it is not there; raises OSError."""
-    try:
+    """The key in a file, which is made (mode 0600) when it is not there; whole or not at all. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
         return path.read_bytes()
-    except FileNotFoundError:
-        key = secrets.token_bytes(KEY_BYTES)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
-        return key
+    key, fresh = secrets.token_bytes(KEY_BYTES), path.with_suffix(".new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.rename(path)
+    return key

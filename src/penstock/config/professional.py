@@ -120,6 +120,8 @@ def _secrets_of(text: str) -> list[bytes]:
 def _secrets(value: object, spot: Spot) -> tuple[bytes, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise BadValue('must be a list of places such as "file:/etc/penstock/tags/acme"')  # may be a secret
+    if not value:
+        raise BadValue("is empty: then every message of the customer would miss its tag")
     lists = _each(value, spot, 'places such as "file:/etc/penstock/tags/acme"', _secrets_of)
     return tuple(secret for found in lists for secret in found)
 
