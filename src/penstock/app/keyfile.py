@@ -12,7 +12,7 @@ KEY_BYTES: Final = 32
 
 
 def lasting_key(path: Path) -> bytes:
-    """The key in a file, which is made (mode 0600) when it is not there; whole or not at all. Raises OSError."""
+    """The key in a file, which is made (mode 0600) if there is none, whole or not at all; raises OSError."""
     with contextlib.suppress(FileNotFoundError):
         return path.read_bytes()
     key, fresh = secrets.token_bytes(KEY_BYTES), path.with_suffix(".new")

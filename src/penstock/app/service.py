@@ -101,16 +101,7 @@ class Service(Node):
             self.acquaintances.acquaintance,
             now,
         )
-        self.professionals = parts.smarthost(self.engine, settings)
-        self.engine.origins.shared = frozenset(settings.local.shared_users)
-        self.scripts = ScriptFile(settings.state / "scripts.json", self.engine.origins)
-        self.scripts.load(now)
-        self.directory.on_news = self.engine.roster.refresh
-        self.records.on_late_memory = lambda memory: self.engine.take_over(memory, self.clock())
-        self.counts.start(loop)
-        self.sent.start(loop)
-        self.acquaintances.start(loop)
-        self.scripts.start()
+        self._start_parts(loop)
         await self._open_queue()
         await self._open_control()
         for address, sock in sockets:
@@ -134,6 +125,19 @@ class Service(Node):
         log.info(
             "serving", listeners=list(self.traffic), senders=len(self.counts.sleeping()), mode=settings.mode
         )
+
+    def _start_parts(self, loop: asyncio.AbstractEventLoop) -> None:
+        """What stands around the engine."""
+        self.professionals = parts.smarthost(self.engine, self.settings)
+        self.engine.origins.shared = frozenset(self.settings.local.shared_users)
+        self.scripts = ScriptFile(self.settings.state / "scripts.json", self.engine.origins)
+        self.scripts.load(self.started_at)
+        self.directory.on_news = self.engine.roster.refresh
+        self.records.on_late_memory = lambda memory: self.engine.take_over(memory, self.clock())
+        self.counts.start(loop)
+        self.sent.start(loop)
+        self.acquaintances.start(loop)
+        self.scripts.start()
 
     def _keeper(self, name: str) -> Gatekeeper:
         traffic = self.traffic[name] = Traffic()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import socket
 import stat
 import subprocess
 import time
@@ -13,12 +12,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
 
 from penstock.cli import milter_checks
 from penstock.cli.common import SOCKET, ask, json_option, print_json, state_folder, state_option
+from penstock.cli.probe import probe
 from penstock.cli.smarthost import smarthost_of
 from penstock.cli.status import acquaintance
 from penstock.mta.checks import Check
@@ -36,8 +36,6 @@ Status = dict[str, Any]
 PROBE: Final = b"request=smtpd_access_policy\nprotocol_state=CONNECT\n\n"
 """A question that charges nobody."""
 
-PROBE_TIMEOUT: Final = 5.0
-SLOW_MS: Final = 100.0
 LITTLE_SPACE: Final = 1 << 30
 NO_SPACE: Final = 100 << 20
 FEW_FILES: Final = 4096
@@ -209,36 +207,12 @@ def _mode(mode: str) -> Check:
 
 
 def _listener(address: str) -> Check:
-    """Ask a harmless question and take the time."""
-    began = time.perf_counter()
-    try:
-        answer = _probe(address)
-    except OSError as error:
-        hint = "Is a firewall or another user's rights in the way? See the log of the service."
-        return Check("listener", False, f"{address} does not answer: {error.strerror or error}", hint)
-    ms = (time.perf_counter() - began) * 1000
-    if answer != b"action=DUNNO\n\n":
-        return Check("listener", False, f"{address} answers {answer[:60]!r}", "Who listens there?")
-    ok = True if ms < SLOW_MS else None
-    return Check("listener", ok, f"{address} answers in {ms:.1f} ms", "Is the machine overloaded?")
+    return probe("listener", address, PROBE, _answer, lambda answer: answer == b"action=DUNNO\n\n")
 
 
-def _probe(address: str) -> bytes:
-    from penstock.config import parse_address
-
-    where = parse_address(address)
-    family = socket.AF_UNIX if where.path else socket.AF_INET6 if ":" in where.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as sock:
-        sock.settimeout(PROBE_TIMEOUT)
-        sock.connect(str(where.path) if where.path else (where.host, where.port))
-        sock.sendall(PROBE)
-        answer = b""
-        while not answer.endswith(b"\n\n"):
-            data = sock.recv(4096)
-            if not data:
-                raise ConnectionError("it closes the connection without an answer")
-            answer += data
-    return answer
+def _answer(stream: BinaryIO) -> bytes:
+    """Up to the empty line."""
+    return stream.readline(4096) + stream.readline(4096)
 
 
 def _traffic(listener: Status, started_at: str) -> Iterator[Check]:

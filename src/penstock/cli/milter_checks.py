@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import socket
 import struct
-import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
+from penstock.cli.probe import probe
 from penstock.mta.checks import Check
 from penstock.servers.milter_traffic import SMARTHOST
 
 OFFER: Final = struct.pack("!IcIII", 13, b"O", 6, 0x1FF, 0x1FFFFF)
 """What Postfix offers (milter protocol 6); no message follows."""
 
-PATIENCE: Final = 5.0
-SLOW_MS: Final = 100.0
-
 
 def running(milter: Mapping[str, Any]) -> Iterator[Check]:
     """A listener, by what the service says of it and what it answers."""
-    yield _answers(milter["address"])
+    yield probe("milter", milter["address"], OFFER, _offered, lambda answer: answer[4:5] == b"O")
     yield _messages(milter)
     if milter["errors"]:
         text = f"{milter['address']}: {milter['errors']} questions failed and were answered with on_error"
@@ -38,34 +34,10 @@ def witnesses(status: Mapping[str, Any]) -> Iterator[Check]:
         yield Check("witnesses", None, text, "Follow the mail log: [logs.mail] (docs/howto/web-host.md).")
 
 
-def _answers(address: str) -> Check:
-    began = time.perf_counter()
-    try:
-        answer = _offered(address)
-    except OSError as error:
-        hint = "Is a firewall or another user's rights in the way? See the log of the service."
-        return Check("milter", False, f"{address} does not answer: {error.strerror or error}", hint)
-    ms = (time.perf_counter() - began) * 1000
-    if answer[4:5] != b"O":
-        return Check("milter", False, f"{address} answers {answer[:60]!r}", "Who listens there?")
-    return Check("milter", ms < SLOW_MS or None, f"{address} answers in {ms:.1f} ms", "Is the machine busy?")
-
-
-def _offered(address: str) -> bytes:
-    """The answer to an offer."""
-    from penstock.config import parse_address
-
-    where = parse_address(address)
-    family = socket.AF_UNIX if where.path else socket.AF_INET6 if ":" in where.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as sock:
-        sock.settimeout(PATIENCE)
-        sock.connect(where.path or (where.host, where.port))
-        sock.sendall(OFFER)
-        with sock.makefile("rb") as stream:
-            head = stream.read(4)
-            if len(head) < 4:
-                raise ConnectionError("it closes the connection without an answer")
-            return head + stream.read(min(int.from_bytes(head, "big"), 4096))
+def _offered(stream: BinaryIO) -> bytes:
+    """The packet that answers an offer: its length, and so many bytes."""
+    head = stream.read(4)
+    return head + stream.read(min(int.from_bytes(head, "big"), 4096))
 
 
 def _messages(milter: Mapping[str, Any]) -> Check:
