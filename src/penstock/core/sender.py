@@ -39,7 +39,7 @@ class Sender:
     then the refusal ``blocked`` repeats without a look; ``halted`` is the refusal of a sender that is
     paused or locked. ``first_seen``: seconds since the epoch.
     ``log_id``/``log_segment``: this sender's number in that segment of the count log (-1: in none).
-    ``client``, ``envelope``: client address and envelope sender last seen, nothing new about them until
+    ``origin``: hash of the client address and envelope sender last seen, nothing new about them until
     ``origin_until``; ``foreign``: that client's network if it is not the sender's own. ``number``: of its key
     among acquaintances, 0 until it is needed.
     ``under``: key of the user whose script it is, "" when nobody has told.
@@ -51,9 +51,7 @@ class Sender:
         "blocked",
         "blocked_unit",
         "blocked_until",
-        "client",
         "entry",
-        "envelope",
         "factor",
         "first_seen",
         "foreign",
@@ -65,6 +63,7 @@ class Sender:
         "log_segment",
         "novel_left",
         "number",
+        "origin",
         "origin_until",
         "override",
         "parent",
@@ -109,8 +108,7 @@ class Sender:
         self.novel_left = UNNOTICED
         self.watch: Watch | None = None
         self.number = 0
-        self.client = ""
-        self.envelope = ""
+        self.origin = 0
         self.foreign = ""
         self.origin_until = 0.0
 

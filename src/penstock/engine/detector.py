@@ -88,7 +88,7 @@ class Detector:
         self._providers = Providers()
         self._lately = array("Q", bytes(8 * (LATELY + 1)))
         self.weighing = Weighing(roster, self._familiar)
-        self._outcome_at = self._sweep_at = 0.0
+        self._outcome_at = self._sweep_at = self._midnight = 0.0
 
     @property
     def _rules(self) -> Detection:
@@ -100,11 +100,7 @@ class Detector:
         """None when the recipient may pass, else the case for which it must not. Counts it when it is new."""
         sender, known = flight.senders[0], self.acquaintance
         if not flight.charged:
-            if (
-                a.client_address == sender.client
-                and a.envelope_from == sender.envelope
-                and a.at < sender.origin_until
-            ):
+            if hash((a.client_address, a.envelope_from)) == sender.origin and a.at < sender.origin_until:
                 flight.foreign = sender.foreign
             else:
                 self._arrive(sender, a, flight)
@@ -126,9 +122,10 @@ class Detector:
             self._look(sender, a.at)
         flight.foreign = self._familiar.meet(sender, a.client_address, a.envelope_from, a.at)
         sender.novel_left = 0 if flight.foreign else sender.novel_left
-        sender.client, sender.envelope, sender.foreign = a.client_address, a.envelope_from, flight.foreign
-        suspect = sender.key in self.cases
-        sender.origin_until = 0.0 if suspect else float(int(a.at) // DAY * DAY + DAY)
+        sender.origin, sender.foreign = hash((a.client_address, a.envelope_from)), flight.foreign
+        if not self._midnight - DAY <= a.at < self._midnight:
+            self._midnight = float(int(a.at) // DAY * DAY + DAY)  # one object for all
+        sender.origin_until = 0.0 if sender.key in self.cases else self._midnight
 
     def _admit_novel(
         self, sender: Sender, address: str, number: int, at: float, flight: Flight

@@ -56,8 +56,9 @@ class ScriptFile:
         except FileNotFoundError:
             return
         except (OSError, ValueError, AttributeError) as error:
-            put_aside(self.path, now)
             log.warning("whose scripts are has to be learned again", file=str(self.path), why=str(error))
+            with contextlib.suppress(OSError):
+                put_aside(self.path, now)
 
     def start(self) -> None:
         """Save now and then, inside a running loop."""
