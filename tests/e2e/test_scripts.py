@@ -326,6 +326,8 @@ def test_real_php(web: WebHost, sink: Sink) -> None:
         assert web.run([PHP, *ini, str(path)], UID) == 0
     sink.wait_for(2)
     bad = f"script:{scripts['mailer.php']}"
+    asked = ("show", bad, "--state", str(web.penstock.state))
+    wait_until(lambda: web.penstock.run(*asked).returncode == 0, what="the log to name the script's path")
     shown = web.show(bad)
     assert shown["parents"] == [SITE] and "PHP's mail.log" in str(shown["origin"])
     web.pause(bad)
