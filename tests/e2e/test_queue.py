@@ -179,6 +179,27 @@ def test_of_a_flood_what_is_queued_is_frozen_and_dropped(platform: Platform) -> 
     assert platform.sink.deliveries() == Counter({"b@x.test": 1})
 
 
+def test_a_flood_that_its_evidence_pauses_is_dropped_on_the_verdict(platform: Platform) -> None:
+    """Spam traps give it away; nobody pauses or drops anything by hand."""
+    traps = [f"trap{n}@x.test" for n in range(3)]
+    platform.postfix.set(defer_transports="smtp")
+    platform.relay()
+    platform.configure(compromised="'drop'", more=f"[detection]\nfalse_pauses = 100\ntraps = {traps}\n")
+    platform.ask("reload")
+    sink = f"127.0.0.1:{platform.postfix.port}"
+    flood = ["smtp-source", "-s", "10", "-m", "2000", "-l", "2000", "-f", "x@example.com", "-t", "y@x.test"]
+    subprocess.run([*flood, sink], env={"PATH": PATH}, check=True, timeout=60)
+    others = platform.send("bob", "b")
+    for trap in traps:
+        one = ["smtp-source", "-m", "1", "-f", "x@example.com", "-t", trap, sink]
+        subprocess.run(one, env={"PATH": PATH}, check=False, timeout=60)
+    wait_until(lambda: len(platform.postfix.held()) >= 2000, 60, "the frozen flood")
+    assert platform.places()[others[0]] == "deferred"
+    (incident,) = platform.ask("incidents", sender="ip:127.0.0.1")["incidents"]
+    platform.ask("verdict", id=incident["id"], verdict="compromised", note="an infected machine")
+    wait_until(lambda: list(platform.places()) == others, 60, "an end of the flood")
+
+
 def test_drop_takes_what_is_not_held_too(platform: Platform) -> None:
     platform.defer("a", "b")
     platform.send("alice", "a")

@@ -6,7 +6,7 @@ import pytest
 
 from engine.people import AWAY, DAY, HOME, HOUR
 from engine.suspects import FRIENDS, Person, alice, company, flood, flood_of, strangers
-from penstock.core.evidence import Detection
+from penstock.core.evidence import Detection, Usual
 from penstock.core.ledger import Counter
 from penstock.core.policy import Verb
 from penstock.core.standing import State
@@ -143,6 +143,15 @@ def test_a_trap_is_counted_once_for_each_who_writes_there() -> None:
             each.write(["Trap@example.net"])
         assert person.world.total(Counter.TRAPS, each.key) == 1
     assert person.findings["traps"].weight > 2 and person.state is State.OPEN
+
+
+def test_traps_are_looked_at_at_once_however_many_new_recipients_are_usual() -> None:
+    traps = [f"trap{i}@example.net" for i in range(3)]
+    person = alice(traps=frozenset(traps), usual=Usual(novel=300), false_pauses=100)
+    person.write(strangers(5))
+    for trap in traps:
+        person.write([trap])
+    assert person.state is State.PAUSED and "2 spam traps" in person.world.sender().standing.why
 
 
 # --- providers in trouble ---------------------------------------------------------------------

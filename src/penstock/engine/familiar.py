@@ -168,6 +168,7 @@ class Familiar:
             count(sender, int(Counter.DEAD), second, 1)
         if address in self._roster.policy.detection.traps:
             count(sender, int(Counter.TRAPS), second, 1)
+            sender.novel_left = 0  # a look at once, whatever else is usual
         if address.rpartition("@")[2] in FREEMAIL:
             count(sender, int(Counter.FREEMAIL), second, 1)
 
