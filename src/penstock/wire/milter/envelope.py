@@ -54,7 +54,7 @@ _STEPS: Final = (
     | Step.NR_END_OF_HEADERS
     | Step.NR_BODY
 )
-_MACROS: Final = {
+MACROS: Final = {
     Stage.CONNECT: "",
     Stage.HELO: "",
     Stage.MAIL: "{auth_authen}",
@@ -63,14 +63,14 @@ _MACROS: Final = {
     Stage.END_OF_HEADERS: "",
     Stage.END_OF_MESSAGE: "i",
 }
-WISH_LOCAL: Final = Wish(_ACTIONS, _STEPS, _MACROS)
+WISH_LOCAL: Final = Wish(_ACTIONS, _STEPS, MACROS)
 """For local mail. The content is asked for: a header names the sender, and sizes are told nowhere else.
 The client gets a reply, since SMTP sessions are let go; then only the recipients and the end do."""
 
-WISH_SMTP: Final = Wish(_ACTIONS, _STEPS | Step.NR_CONNECT | Step.NO_HEADERS | Step.NO_BODY, _MACROS)
+WISH_SMTP: Final = Wish(_ACTIONS, _STEPS | Step.NR_CONNECT | Step.NO_HEADERS | Step.NO_BODY, MACROS)
 """For SMTP clients: the envelope is enough. Sending content is most of what a milter costs an MTA."""
 
-WISH_CONTENT: Final = Wish(_ACTIONS, _STEPS | Step.NR_CONNECT, _MACROS)
+WISH_CONTENT: Final = Wish(_ACTIONS, _STEPS | Step.NR_CONNECT, MACROS)
 """For SMTP clients where content is to be read."""
 
 

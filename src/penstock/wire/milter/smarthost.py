@@ -15,8 +15,9 @@ from penstock.wire.dkim.canonical import BodyHash
 from penstock.wire.dkim.sign import Fields, Signer
 from penstock.wire.milter import replies
 from penstock.wire.milter.codec import Wish
-from penstock.wire.milter.codes import Action, Stage, Step
+from penstock.wire.milter.codes import Action, Step
 from penstock.wire.milter.commands import Header
+from penstock.wire.milter.envelope import MACROS
 
 POOL: Final = b"X-Penstock-Pool"
 """Added and taken out again: in between Postfix's ``milter_header_checks`` sees it and sets the transport."""
@@ -40,15 +41,6 @@ _DOMAIN: Final = re.compile(rb"@([A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}))\.?\s*\Z")
 _URI: Final = re.compile(rb"<\s*(?:https?|mailto):[^<>]+>", re.IGNORECASE)
 _HTTPS: Final = re.compile(rb"<\s*https:[^<>]+>", re.IGNORECASE)
 
-_MACROS: Final = {
-    Stage.CONNECT: "",
-    Stage.HELO: "",
-    Stage.MAIL: "{auth_authen}",
-    Stage.RCPT: "",
-    Stage.DATA: "",
-    Stage.END_OF_HEADERS: "",
-    Stage.END_OF_MESSAGE: "i",
-}
 WISH_SMARTHOST: Final = Wish(
     Action.ADD_HEADERS | Action.CHANGE_HEADERS | Action.QUARANTINE | Action.SET_MACROS,
     Step.NO_UNKNOWN
@@ -64,7 +56,7 @@ WISH_SMARTHOST: Final = Wish(
     | Step.NR_HEADER
     | Step.NR_END_OF_HEADERS
     | Step.NR_BODY,
-    _MACROS,
+    MACROS,
 )
 """All of the message, and one reply, at its end."""
 
