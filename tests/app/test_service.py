@@ -10,12 +10,16 @@ from typing import Any
 
 import pytest
 
+import geo
 from app.conftest import Logs
 from app.live import T0, Clock, Peer, command, peer, run, serving, until
 from penstock.app import Service, figures, metrics, service
+from penstock.app.service import StartError
+from penstock.config import parse
 from penstock.core.decision import Decision
 from penstock.core.events import Attempt
 from penstock.core.flight import Channel
+from penstock.core.journey import Place
 from penstock.stores import counts
 from penstock.stores.records import RecordStore
 
@@ -231,6 +235,41 @@ def test_reload_holds_at_once_for_known_senders(folder: Path, logs: Logs) -> Non
                 await command(folder, "reload")
             assert await verbs(1) == ["DUNNO"]
             assert (await command(folder, "show", sender=ALICE))["profile"] == "relay"
+
+    run(story())
+
+
+def test_a_geo_file_is_read_at_the_start_and_again_at_a_reload(folder: Path, tmp_path: Path) -> None:
+    async def story() -> None:
+        file = geo.write(tmp_path / "City.mmdb")
+        async with serving(folder, f'[detection]\ngeo = "{file}"\n') as penstock:
+
+            def place() -> Place | None:
+                of = penstock.engine.detector.journeys.places
+                return of("192.0.2.7") if of is not None else None
+
+            assert place() == geo.BERLIN
+            geo.write(file, {"192.0.2.0/24": geo.LAGOS})
+            await command(folder, "reload")
+            assert place() == geo.LAGOS
+            file.write_bytes(b"cut short")
+            with pytest.raises(AssertionError, match="not in MaxMind's format"):
+                await command(folder, "reload")
+            assert place() == geo.LAGOS
+            (folder / "penstock.toml").write_text("[detection]\n")
+            await command(folder, "reload")
+            assert place() is None
+
+    run(story())
+
+
+def test_a_geo_file_that_is_gone_by_the_start_is_told(folder: Path, tmp_path: Path) -> None:
+    async def story() -> None:
+        file = geo.write(tmp_path / "City.mmdb")
+        settings = parse(f'state = "{folder}"\n[detection]\ngeo = "{file}"\n')
+        file.unlink()
+        with pytest.raises(StartError, match=r"City\.mmdb: cannot be read: No such file"):
+            await Service(settings).open()
 
     run(story())
 

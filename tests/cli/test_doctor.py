@@ -105,6 +105,14 @@ def test_for_a_person_each_line_has_a_mark_and_what_is_not_ok_a_hint(penstock: P
     assert said[-1].endswith("0 failed")
 
 
+def test_a_geo_file_that_cannot_be_used_is_told() -> None:
+    with serving("") as penstock:
+        penstock.configure('[detection]\ngeo = "/nowhere/City.mmdb"\n')
+        code, checks = examine(penstock.state)
+        assert code == 1 and oks(checks, "policy") == [False]
+        assert '"/nowhere/City.mmdb": cannot be read: No such file' in checks["policy"][0]["text"]
+
+
 def test_without_a_service_the_command_that_starts_one(tmp_path: Path) -> None:
     code, checks = examine(tmp_path)
     assert code == 1

@@ -17,6 +17,7 @@ import pytest
 import zstandard
 from click.testing import CliRunner, Result
 
+import geo
 from penstock.cli import main
 from study.support import DAY, MONDAY, Platform
 from study.test_html import EVIL, checked, measured
@@ -126,6 +127,22 @@ def test_what_is_deferred_comes_later(log: Path, config: Path, tmp_path: Path) -
     assert all(line["at"] < line["until"] < "2026-01-07" for line in lines)
     ids = {line.partition("]: ")[2].partition(":")[0] for line in log.read_text().splitlines()}
     assert {line["queue_id"] for line in lines} < ids
+
+
+def test_a_geo_file_tells_of_impossible_journeys(tmp_path: Path) -> None:
+    """Eight days from home, then strangers from three countries within minutes."""
+    made, config = Platform(), tmp_path / "policy.toml"
+    for day in range(9):
+        made.message(MONDAY + day * DAY, "carol@example.com", ["friend@example.org"])
+    for i in range(12):
+        client = ("198.51.100.9", "203.0.113.9")[i % 2]
+        made.message(MONDAY + 8 * DAY + 300 + 60 * i, "carol@example.com", made.people(1), client=client)
+    log = made.write(tmp_path / "mail.log", dated=True)
+    found = []
+    for file in ("", str(geo.write(tmp_path / "City.mmdb"))):
+        config.write_text(POLICY.replace('"off"', f'"shadow"\ngeo = "{file}"'))
+        found.append(json.dumps(told(log, "--policy", config)["incidents"]))
+    assert "3 countries today" not in found[0] and "3 countries today" in found[1]
 
 
 def test_the_same_log_and_policy_tell_the_same(tmp_path: Path) -> None:

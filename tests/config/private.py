@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import geo
 from penstock.wire.dkim.keys import generate
 
 FOLDER = Path(tempfile.mkdtemp(prefix="penstock-private-"))
@@ -31,3 +32,4 @@ atexit.register(_remove)
 TAGS = write("acme", f"# two at once\n{SECRET}\n\na-secret-of-acme-2025\n".encode())
 RSA = generate("rsa")
 KEY = write("acme.pem", RSA.pem())
+GEO = geo.write(FOLDER / "City.mmdb")

@@ -144,6 +144,11 @@ GOLDEN = {
     'did you mean "campaign"?',
     'detection.traps = ["nobody"]': 'detection.traps: ["nobody"]: '
     "must be a list of mail addresses, as USER@DOMAIN",
+    'detection.geo = "City.mmdb"': 'detection.geo: "City.mmdb": must be an absolute path, or empty',
+    'detection.geo = "/nowhere/City.mmdb"': 'detection.geo: "/nowhere/City.mmdb": '
+    "cannot be read: No such file or directory",
+    'detection.geo = "/dev/zero"': 'detection.geo: "/dev/zero": is no file of at most 1 GiB',
+    "detection.geo = 5": "detection.geo: 5: must be a string, in quotes",
     "detection.silent = 5": "detection.silent: 5: must be a string, in quotes",
     "[profiles.personal]\nusual = 5": "profiles.personal.usual: 5: must be a table",
     "[profiles.personal]\nusual = {novl = 5}": "profiles.personal.usual.novl: unknown key; "

@@ -177,6 +177,7 @@ canaries = 6
 lasts = "12h"
 silent = ["campaign", "known-dead"]
 traps = ["trap@example.com", "Old.Trap@example.net"]
+geo = "GEO"
 [logs.mail]
 file = "/var/log/mail.log"
 counted = "all"
@@ -234,6 +235,7 @@ selector = "S1"
 key = "KEY"
 expires = "7d"
 """.replace("TAGS", str(private.TAGS)).replace("KEY", str(private.KEY))
+EVERYTHING = EVERYTHING.replace("GEO", str(private.GEO))
 
 
 def tables_at(document: dict[str, Any], path: str) -> list[dict[str, Any]]:
@@ -314,7 +316,8 @@ def test_everything_about_detection() -> None:
     policy = parse(EVERYTHING).policy
     traps = frozenset({"trap@example.com", "old.trap@example.net"})
     silent = ("campaign", "known-dead")
-    assert policy.detection == Detection("enforce", 0.5, 0.02, 2, 6, 12 * 3600, silent, traps)
+    geo = str(private.GEO)
+    assert policy.detection == Detection("enforce", 0.5, 0.02, 2, 6, 12 * 3600, silent, traps, geo)
     assert policy.profiles["school"].usual == Usual(12, 80, 3)
 
 

@@ -25,7 +25,18 @@ def habit(days: dict[int, int], counter: Counter = Counter.RECIPIENTS, age: floa
 
 def test_a_sender_without_a_past_has_no_habit() -> None:
     assert habit_of(Ledger(), T0, T0) == Habit(
-        recipients=0, novel=0, networks=0, envelopes=0, novel_share=0.3, active=0, age=0.0, quiet=DAYS, at=T0
+        recipients=0,
+        novel=0,
+        networks=0,
+        envelopes=0,
+        steady=0,
+        novel_share=0.3,
+        dead=0,
+        proven=0,
+        active=0,
+        age=0.0,
+        quiet=DAYS,
+        at=T0,
     )
 
 
@@ -55,7 +66,7 @@ def test_it_is_the_second_busiest_day_that_counts() -> None:
 
 
 def test_each_thing_has_its_own_habit() -> None:
-    for counter in (Counter.NOVEL, Counter.NETWORKS, Counter.ENVELOPES):
+    for counter in (Counter.NOVEL, Counter.NETWORKS, Counter.ENVELOPES, Counter.STEADY):
         found = habit({8: 7, 12: 6, 20: 1}, counter)
         assert getattr(found, counter.name.lower()) == 6
         assert (found.recipients, found.active) == (0, 0)
@@ -110,3 +121,26 @@ def test_one_more_day_of_any_size_lifts_a_habit_only_to_what_was_there(
     week = dict.fromkeys(range(first), flood)
     assert habit({**days, **week}, age=age).recipients == before
     assert habit({**days, 29: flood}, age=age).recipients <= max(past[:1], default=0)
+
+
+def test_days_under_suspicion_do_not_count_up_to_three_weeks() -> None:
+    """Or who sends a little every day in a new customer's name is usual after a few days."""
+    ledger = Ledger()
+    for ago in range(30, 0, -1):
+        ledger.add(Counter.RECIPIENTS, T0 - ago * DAY - DAY // 2, 500 if ago < 4 else 20)
+
+    def of(age: int, since: int) -> int:
+        return habit_of(ledger, T0 - age * DAY, T0, T0 - since * DAY).recipients
+
+    assert [of(YOUNG, since) for since in (0, 1, 2, 4)] == [500, 500, 20, 20]
+    assert of(400, 4) == of(400, 10) == 20
+    assert of(400, 400) == 20
+
+
+def test_quiet_is_how_long_it_was_silent_before_the_suspicion() -> None:
+    ledger = Ledger()
+    for ago in (28, 2, 1):
+        ledger.add(Counter.RECIPIENTS, T0 - ago * DAY - DAY // 2, 5)
+    assert habit_of(ledger, T0 - 400 * DAY, T0).quiet == 1
+    assert habit_of(ledger, T0 - 400 * DAY, T0, T0 - 3 * DAY).quiet == 25
+    assert habit_of(Ledger(), T0 - 400 * DAY, T0, T0 - 3 * DAY).quiet == DAYS

@@ -358,7 +358,7 @@ def test_a_case_says_how_much_has_leaked_since_it_was_opened() -> None:
 
 def held() -> tuple[Person, Case]:
     """Under suspicion with nothing under way, where a refusal stops the whole message."""
-    person = alice(over_limit=Action(Verb.HOLD))
+    person = alice(over_limit=Action(Verb.HOLD), canaries=3)
     person.write(strangers(100), AWAY)
     assert person.case is not None and person.case.slowed
     person.world.wait(PATIENCE)

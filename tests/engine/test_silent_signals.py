@@ -6,11 +6,11 @@ from engine.people import AWAY, Person, rules
 from penstock.signals import SIGNALS
 from support import World
 
-LIST = [f"s{i}@example.net" for i in range(12)]
+LIST = [f"s{i}@example.net" for i in range(10)]
 
 
 def thief(*silent: str) -> Person:
-    """Twelve new recipients from a new network, after three ordinary weeks."""
+    """Ten new recipients from a new network, after three ordinary weeks."""
     person = Person(World(rules(silent=silent))).live()
     person.write(LIST, AWAY)
     return person

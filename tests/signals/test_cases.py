@@ -6,13 +6,16 @@ import pytest
 
 from penstock.core.evidence import Usual
 from penstock.core.ledger import Counter
-from penstock.signals import SIGNALS, bounces, known_dead, persistence
-from penstock.signals.view import Alike, View
+from penstock.signals import SIGNALS, bounces, journey, known_dead, persistence, timing
+from penstock.signals.view import Alike, Travel, View
 from signals.views import QUIET_MONTH, abroad, long_ago, view, weight
 
 NEWSLETTER = Usual(novel=3000, recipients=5000, envelopes=20)
 SLOW_WEEK = [{**abroad(12), "proven": 11, "newly_dead": 1}] * 6
 """A slow bot: a dozen strangers a day from elsewhere, one in twelve dead."""
+
+HOPS = Travel(jumps=6, countries=7, km=9800.0, seconds=45.0, route="DE to BR")
+"""A bot's: another country for each mail."""
 
 FIRES: dict[str, dict[str, View]] = {
     "bounces": {
@@ -42,6 +45,12 @@ FIRES: dict[str, dict[str, View]] = {
     "dormant": {"a year of silence, then strangers from elsewhere": view(**abroad(20))},
     "envelope": {"three names at once": view(QUIET_MONTH, envelopes=3)},
     "guessed": {"a guessed password": view(QUIET_MONTH, login_failures=200, **abroad(3))},
+    "journey": {
+        "a bot that hops from country to country": view(QUIET_MONTH, travel=HOPS, **abroad(4)),
+        "the owner writes at home, the thief far away": view(
+            QUIET_MONTH, travel=Travel(1, 2, 9800.0, 600.0, "DE to BR"), **abroad(3)
+        ),
+    },
     "known-dead": {
         "a list that somebody used before": view(novel=20, dead=3),
         "one of the first three": view(novel=3, dead=1),
@@ -76,6 +85,14 @@ FIRES: dict[str, dict[str, View]] = {
     },
     "spread": {"consumers": view(novel=30, freemail=28)},
     "strangers": {"nobody knows them": view(novel=30, strangers=30)},
+    "timing": {
+        "every ten seconds": view(QUIET_MONTH, novel=20, messages=20, steady=17),
+        "as fast as it can, some to a message": view(QUIET_MONTH, novel=60, messages=12, steady=10),
+        "it waits for answers in between": view(QUIET_MONTH, novel=20, messages=20, steady=9),
+        "after a morning's letters": view(
+            QUIET_MONTH, earlier={"novel": 30, "messages": 60}, novel=14, messages=14, steady=11
+        ),
+    },
     "traps": {
         "a list from the web": view(novel=40, traps=2),
         "one slip": view([{"traps": 1}]),
@@ -129,6 +146,13 @@ QUIET: dict[str, dict[str, View]] = {
         "a typing error abroad": view(QUIET_MONTH, login_failures=3, **abroad(3)),
         "tried while the owner travels": view(QUIET_MONTH, login_failures=500, **abroad(0, 5)),
     },
+    "journey": {
+        "a journey by train through three countries": view(QUIET_MONTH, **abroad(3)),
+        "a VPN to write to friends": view(
+            QUIET_MONTH, travel=Travel(2, 3, 800.0, 60.0, "DE to SE"), **abroad(0, 8)
+        ),
+        "somebody new, from home, and a VPN before": view(QUIET_MONTH, travel=HOPS, novel=3, recipients=9),
+    },
     "known-dead": {
         "none of them": view(novel=30),
         "one of a long list": view(novel=200, dead=1),
@@ -179,6 +203,17 @@ QUIET: dict[str, dict[str, View]] = {
     "strangers": {
         "half are known here": view(novel=30, strangers=15),
         "a person's day": view(novel=3, strangers=3),
+    },
+    "timing": {
+        "a person with much to do": view(QUIET_MONTH, novel=20, messages=20, steady=1),
+        "letters from the outbox": view(QUIET_MONTH, novel=10, messages=10, steady=8),
+        "one letter to many": view(QUIET_MONTH, novel=80, messages=1),
+        "shop software, as every week": view(
+            long_ago(*[{"novel": 6, "messages": 6, "steady": 4}] * 9), novel=20, messages=20, steady=17
+        ),
+        "a newsletter": view(novel=500, messages=500, steady=480, usual=NEWSLETTER),
+        "a web site": view(kind="uid", novel=60, messages=60, steady=57),
+        "a customer's mail server": view(kind="ip", novel=60, messages=60, steady=57),
     },
     "traps": {
         "none of them": view(novel=40, recipients=60),
@@ -338,3 +373,29 @@ def test_a_burst_is_seen_at_each_of_its_paces() -> None:
 
 def test_one_refusal_about_us_is_nothing_much() -> None:
     assert 0 < weight("refusals", view(content=1)) <= 0.4 < weight("refusals", view(content=2))
+
+
+# --- journeys and timing --------------------------------------------------------------------------
+
+
+def test_one_impossible_journey_is_little_and_each_further_country_more() -> None:
+    said = [
+        weight("journey", view(QUIET_MONTH, travel=Travel(n, n + 1, 9000.0, 60.0, "DE to BR"), **abroad(4)))
+        for n in range(1, 6)
+    ]
+    assert 0.5 < said[0] < 1 and said == sorted(said) and said[-1] == journey.MOST
+    back_and_forth = view(QUIET_MONTH, travel=Travel(9, 2, 9000.0, 60.0, "DE to BR"), **abroad(4))
+    assert weight("journey", back_and_forth) == said[0], "an owner at home and a VPN"
+
+
+def test_who_writes_to_friends_from_there_or_travels_anyway_weighs_less() -> None:
+    alone = weight("journey", view(QUIET_MONTH, travel=HOPS, **abroad(4)))
+    assert weight("journey", view(QUIET_MONTH, travel=HOPS, **abroad(4, 12))) == pytest.approx(alone / 4)
+    travels = long_ago(*[{"networks": 2, "recipients": 5}] * 5)
+    assert weight("journey", view(travels, travel=HOPS, **abroad(4))) == pytest.approx(alone / 3)
+
+
+def test_chance_never_speaks_for_a_sender_and_few_messages_say_nothing() -> None:
+    assert weight("timing", view(QUIET_MONTH, novel=40, messages=40, steady=0)) == 0
+    assert weight("timing", view(QUIET_MONTH, novel=40, messages=11, steady=9)) == 0
+    assert weight("timing", view(QUIET_MONTH, novel=40, messages=40, steady=38)) == timing.MOST

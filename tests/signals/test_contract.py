@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -18,7 +19,7 @@ from penstock.core.habit import DAYS, Habit
 from penstock.core.learning import MOST_FACTOR
 from penstock.core.ledger import Counter
 from penstock.signals import SIGNALS, look
-from penstock.signals.view import Alike, View, calm_for
+from penstock.signals.view import Alike, Travel, View, calm_for
 from signals.views import QUIET_MONTH, T0, Counts, abroad, long_ago, view, weight
 
 DOCS = Path(__file__).parents[2] / "docs" / "signals.md"
@@ -32,6 +33,7 @@ counts = st.one_of(st.integers(0, 5), st.integers(0, 300), st.integers(0, 1 << 3
 all_counts = st.lists(counts, min_size=len(Counter), max_size=len(Counter))
 habits = st.builds(
     Habit,
+    counts,
     counts,
     counts,
     counts,
@@ -60,6 +62,14 @@ views = st.builds(
     tainted=st.booleans(),
     refused_elsewhere=st.floats(0, 1),
     alike=st.builds(Alike, st.floats(0, 64), st.floats(0, 64), counts, st.booleans()),
+    travel=st.builds(
+        Travel,
+        st.integers(0, 32),
+        st.integers(0, 32),
+        st.floats(0, 20_100),
+        st.floats(0, 86400),
+        st.just("DE to BR"),
+    ),
     script=st.text(max_size=40) | st.sampled_from(["/srv/shop/images/x.php", "/srv/a/.cache/\x1b[2Jx.php"]),
 )
 
@@ -109,7 +119,19 @@ def test_who_asks_and_sends_nothing_gets_no_credit_for_it() -> None:
 
 
 calm = st.fixed_dictionaries(
-    dict.fromkeys(("recipients", "freemail", "strangers", "login_failures", "proven", "envelopes"), counts)
+    dict.fromkeys(
+        (
+            "recipients",
+            "freemail",
+            "strangers",
+            "login_failures",
+            "proven",
+            "envelopes",
+            "steady",
+            "messages",
+        ),
+        counts,
+    )
 )
 
 
@@ -167,15 +189,17 @@ def test_a_finding_carries_signal_group_and_the_learned_factor() -> None:
     assert learned["volume"] == plain["volume"]
 
 
-WORSE: dict[str, Callable[[int], Counts]] = {
+WORSE: dict[str, Callable[[int], dict[str, Any]]] = {
     "campaign": lambda n: {"shared": n, "shared_novel": 50, **abroad(3)},
     "complaints": lambda n: {"complaints": n},
     "scores": lambda n: {"spam_scored": n, "messages": 10_000},
+    "journey": lambda n: {"travel": Travel(min(n, 32), min(n, 32), 9000.0, 60.0), **abroad(3)},
     "known-dead": lambda n: {"dead": min(n, 200), "novel": 200},
     "networks": abroad,
     "novelty": lambda n: {"novel": n},
     "refusals": lambda n: {"content": n},
     "strangers": lambda n: {"strangers": n, "novel": 10_000},
+    "timing": lambda n: {"steady": n, "messages": 10_000, "novel": 20_000},
     "traps": lambda n: {"traps": n},
     "volume": lambda n: {"recipients": n},
 }
@@ -185,7 +209,7 @@ WORSE: dict[str, Callable[[int], Counts]] = {
 @given(n=st.integers(0, 5000), more=st.integers(1, 5000))
 @settings(max_examples=30, deadline=None)
 def test_more_of_what_is_bad_never_speaks_for_a_sender(
-    name: str, worse: Callable[[int], Counts], n: int, more: int
+    name: str, worse: Callable[[int], dict[str, Any]], n: int, more: int
 ) -> None:
     little, much = (weight(name, view(QUIET_MONTH, **worse(count))) for count in (n, n + more))
     assert little <= much + 1e-9

@@ -8,7 +8,7 @@ from penstock.core.evidence import ORDINARY, Usual
 from penstock.core.habit import DELAY, habit_of
 from penstock.core.ledger import Counter, Ledger
 from penstock.signals import SIGNALS
-from penstock.signals.view import ALONE, WINDOWS, Alike, View
+from penstock.signals.view import ALONE, STAYED, WINDOWS, Alike, Travel, View
 
 T0 = 1_700_000_000
 HOUR = 3600
@@ -52,6 +52,7 @@ def view(
     refused_elsewhere: float = 0.0,
     alike: Alike = ALONE,
     script: str = "",
+    travel: Travel = STAYED,
     **today: int,
 ) -> View:
     """A sender first seen ``age`` days ago. ``days``: its past, yesterday first; ``earlier``: some hours ago;
@@ -76,6 +77,7 @@ def view(
         refused_elsewhere=refused_elsewhere,
         alike=alike,
         script=script,
+        travel=travel,
     )
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from penstock.config import Settings
+from penstock.core.journey import Place
 from penstock.core.policy import Entry
 from penstock.directory import (
     Blocking,
@@ -19,6 +22,7 @@ from penstock.directory import (
 from penstock.engine import Engine
 from penstock.engine.professionals import Professional, Professionals
 from penstock.mta.queue import Door, MailQueue
+from penstock.stores.places import BadPlaces, Places
 from penstock.wire.eximqueue import EXIM
 from penstock.wire.milter.smarthost import Orders
 
@@ -80,6 +84,15 @@ def entries(settings: Settings) -> dict[str, Entry]:
         for name, one in settings.professional.items()
     }
     return customers | dict(settings.directory.logins)
+
+
+def places(settings: Settings) -> Callable[[str], Place | None] | None:
+    """What tells where a client address is, if the policy names a file; raises BadPlaces."""
+    geo = settings.policy.detection.geo
+    try:
+        return Places(Path(geo)).of if geo else None
+    except BadPlaces as wrong:
+        raise BadPlaces(f"{geo}: {wrong}") from None
 
 
 def _sources(settings: Settings) -> tuple[Database | None, Program | None]:

@@ -32,6 +32,7 @@ from penstock.servers.policy import Gatekeeper, Traffic
 from penstock.servers.queue_desk import QueueDesk
 from penstock.stores.acquaintances import AcquaintanceFile
 from penstock.stores.counts import CountLog
+from penstock.stores.places import BadPlaces
 from penstock.stores.records import RecordStore
 from penstock.stores.recovery import recover
 from penstock.stores.schema import sqlite_url
@@ -77,10 +78,11 @@ class Service(Node):
         settings, now = self.settings, self.started_at
         listeners.raise_file_limit()
         try:
+            places = parts.places(settings)
             self.state = StateFolder(settings.state)
             sockets = [(address, listeners.bind(address)) for address in settings.listen.policy]
             self._milters.bind()
-        except (InUse, ListenError) as error:
+        except (InUse, ListenError, BadPlaces) as error:
             raise StartError(str(error)) from None
         self.recovery = recover(settings.state)
         for problem in self.recovery.problems:
@@ -101,6 +103,7 @@ class Service(Node):
             self.acquaintances.acquaintance,
             now,
         )
+        self.engine.detector.journeys.places = places
         self._start_parts(loop)
         await self._open_queue()
         await self._open_control()
@@ -238,8 +241,9 @@ class Service(Node):
         old = self.settings
         try:
             new = await asyncio.to_thread(load, old.file or default_path(), self.clock())
-        except ConfigError as error:
-            problems = [str(problem) for problem in error.problems]
+            places = await asyncio.to_thread(parts.places, new)
+        except (ConfigError, BadPlaces) as error:
+            problems = str(error).splitlines()
             log.error("the policy file is wrong: the old policy stays in force", by=who, problems=problems)
             return problems
         if (new.directory.sql, new.directory.command) != (old.directory.sql, old.directory.command):
@@ -248,6 +252,7 @@ class Service(Node):
             log.warning("the queue or its helper has changed: that takes a restart")
         self.settings = replace(new, listen=old.listen, state=old.state)
         self.engine.adopt(new.policy)
+        self.engine.detector.journeys.places = places
         self.engine.origins.shared = frozenset(new.local.shared_users)
         self.engine.budget.adopt(new.queue.held_messages, new.queue.held_bytes)
         if self.queue is not None:

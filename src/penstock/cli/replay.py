@@ -93,7 +93,7 @@ def _created(path: Path) -> TextIO:
 def _run(
     logs: tuple[str, ...], settings: Settings, year: int | None, timezone: str, decisions: TextIO | None
 ) -> dict[str, Any]:
-    from penstock.app.parts import blocking_directory
+    from penstock.app.parts import blocking_directory, places
     from penstock.study.reading import Reading
     from penstock.study.replay import Replay
     from penstock.study.sources import SourceError, open_sources
@@ -109,6 +109,7 @@ def _run(
             reading = Reading(sources, zone_of(timezone), year, time.time(), settings.roots)
             done = Replay(settings.policy, directory, decisions)
             done.origins.shared = frozenset(settings.local.shared_users)
+            done.journeys.places = places(settings)
             with _rare_collections():
                 done.feed(reading.events(Join()))
                 done.finish()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from penstock.config.report import BadValue, Spot, meant
 from penstock.config.scalars import DURATION_OR_OFF, MODE, between, number, string
 from penstock.config.table import Key, Kind, Section, Table
@@ -43,6 +45,21 @@ def _mailboxes(value: object, spot: Spot) -> frozenset[str]:
     return frozenset(one.strip().lower() for one in found)
 
 
+def _geo(value: object, spot: Spot) -> str:
+    """The path of a file that can be used: what is wrong with it is told here, not at night."""
+    from penstock.stores.places import BadPlaces, Places
+
+    text = string(value)
+    if text and (not text.startswith("/") or not text.isprintable()):
+        raise BadValue(f"{shown(text)}: must be an absolute path, or empty")
+    try:
+        if text:
+            Places(Path(text))
+    except BadPlaces as wrong:
+        raise BadValue(f"{shown(text)}: {wrong}") from None
+    return text
+
+
 WHOLE = Kind("a whole number from 1", _whole, 1)
 DETECTION_MODE = Key(
     "mode",
@@ -79,10 +96,17 @@ TRAPS = Key(
     MAILBOXES,
     "Addresses of yours that nobody has a reason to write to: whoever writes to one has a bought list.",
 )
+GEO = Key(
+    "geo",
+    Kind('absolute path; `""`: none', _geo, ""),
+    "A file in MaxMind's format that tells in which city a client address is, such as GeoLite2-City.mmdb, "
+    "for the signal `journey`. Needs the Python package `maxminddb`; a newer file is read at `penstock "
+    "reload`.",
+)
 DETECTION = Section(
     "detection",
     "Recognising a sender in a stranger's hands: by the evidence, it is slowed, then paused.",
-    (DETECTION_MODE, FALSE_PAUSES, MISSED, COMPROMISED, CANARIES, LASTS, SILENT, TRAPS),
+    (DETECTION_MODE, FALSE_PAUSES, MISSED, COMPROMISED, CANARIES, LASTS, SILENT, TRAPS, GEO),
 )
 
 NOVEL = Key("novel", WHOLE, "Recipients a day to whom the sender has never got mail through.")
@@ -121,4 +145,5 @@ def detection_of(value: object, spot: Spot, file_mode: str) -> Detection:
         lasts=table.get(LASTS) or None,
         silent=table.get(SILENT),
         traps=table.get(TRAPS),
+        geo=table.get(GEO),
     )

@@ -57,17 +57,19 @@ class Detection:
     share of compromises that may slip; ``compromised``: sender-days with a compromise in 10,000.
 
     ``canaries``: novel recipients that a slowed sender may have under way at once; ``mode`` as of a limit;
-    ``silent``: names of signals that do not count; ``traps``: addresses (small letters) of nobody.
+    ``silent``: names of signals that do not count; ``traps``: addresses (small letters) of nobody; ``geo``:
+    path of the file that tells where client addresses are, "" for none.
     """
 
     mode: str = "off"
     false_pauses: float = 0.1
     missed: float = 0.01
     compromised: float = 1.0
-    canaries: int = 3
+    canaries: int = 5
     lasts: int | None = None
     silent: tuple[str, ...] = ()
     traps: frozenset[str] = frozenset()
+    geo: str = ""
 
     @property
     def prior(self) -> float:

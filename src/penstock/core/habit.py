@@ -3,7 +3,7 @@
 The last week does not count, so nobody can raise his own bar while he is at it; and it is the second-largest
 day that counts, so that one day, honest or not, raises nothing. What an attacker who is patient gains is
 bounded by what the floors leave him anyway. Of a sender younger than two weeks all but the last day counts:
-there is nothing else.
+there is nothing else. Days under suspicion do not count, up to three weeks of them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ DAYS: Final = 31
 DELAY: Final = 7
 """Days that do not count yet."""
 
+DOUBTED: Final = 21
+"""Days of suspicion that do not count, at most."""
+
 LASTS: Final = 6 * 3600
 """Seconds after which a habit is read again."""
 
@@ -29,42 +32,53 @@ COUNTERS: Final = (
     int(Counter.NOVEL),
     int(Counter.NETWORKS),
     int(Counter.ENVELOPES),
+    int(Counter.STEADY),
+    int(Counter.NEWLY_DEAD),
+    int(Counter.PROVEN),
 )
 
 
 @dataclass(slots=True)
 class Habit:
-    """``recipients``, ``novel``, ``networks``, ``envelopes``: on the second-busiest of the days that count;
-    ``novel_share``: of the recipients of these days, smoothed. ``active``: days with mail in the last 30,
-    today left out; ``age``: days since the sender was first seen; ``quiet``: days since its last mail
-    before today (``DAYS`` when there was none)."""
+    """``recipients``, ``novel``, ``networks``, ``envelopes``, ``steady``: on the second-busiest of the days
+    that count; ``novel_share``: of the recipients of these days, smoothed; ``dead``, ``proven``: what became
+    of the new ones. ``active``: days with mail in the last 30, today left out; ``age``: days since the sender
+    was first seen; ``quiet``: days since its last mail before today, or before it came under suspicion
+    (``DAYS`` when there was none)."""
 
     recipients: int
     novel: int
     networks: int
     envelopes: int
+    steady: int
     novel_share: float
+    dead: int
+    proven: int
     active: int
     age: float
     quiet: int
     at: int
 
 
-def habit_of(ledger: Ledger, first_seen: int, at: int) -> Habit:
-    """The habit as of second ``at``."""
+def habit_of(ledger: Ledger, first_seen: int, at: int, doubted_since: float = float("inf")) -> Habit:
+    """The habit as of second ``at`` of a sender that has been under suspicion since ``doubted_since``."""
     age = max(0, at - first_seen) / 86400
-    begin = 1 + DELAY if age >= 2 * DELAY else 1
-    mailed, novel, networks, envelopes = ledger.daily(COUNTERS, at, DAYS)
+    before = 1 + min(DOUBTED, int((at - doubted_since) // 86400)) if at >= doubted_since else 1
+    begin = max(before, 1 + DELAY if age >= 2 * DELAY else 1)
+    mailed, novel, networks, envelopes, steady, dead, proven = ledger.daily(COUNTERS, at, DAYS)
     recipients, novel = mailed[begin:], novel[begin:]
     return Habit(
         recipients=_second(recipients),
         novel=_second(novel),
         networks=_second(networks[begin:]),
         envelopes=_second(envelopes[begin:]),
+        steady=_second(steady[begin:]),
         novel_share=min(1.0, (sum(novel) + 1.5) / (sum(recipients) + 5)),
+        dead=sum(dead[begin:]),
+        proven=sum(proven[begin:]),
         active=sum(1 for n in mailed[1:] if n),
         age=age,
-        quiet=next((i for i, n in enumerate(mailed[1:]) if n), DAYS - 1) + 1,
+        quiet=min(DAYS, next((i for i, n in enumerate(mailed[before:]) if n), DAYS) + 1),
         at=at,
     )
 

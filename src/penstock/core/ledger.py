@@ -100,6 +100,8 @@ class Counter(IntEnum):
     """Recipients that are spam traps of the operator."""
     SPAM_SCORED = 36
     """Messages that the operator's own spam filter scored high."""
+    STEADY = 37
+    """Messages to novel recipients whose gap to the one before is like the gap before that, by fours."""
 
 
 MOST_ENTRIES = 480 * len(Counter)
@@ -305,6 +307,11 @@ class Ledger:
         self._turn(self._slot)
         for entry in self._entries:
             yield (entry >> _SLOT_SHIFT) * SLOT, entry >> _COUNT_BITS & _COUNTER, entry & _MOST
+
+    @property
+    def mailed_at(self) -> int:
+        """Second of the slot in which mail was last counted as it came; 0 when not since it was unpacked."""
+        return self._slot * SLOT
 
     def last_at(self) -> int:
         """Second of the newest slot with a count; 0 when there is none."""

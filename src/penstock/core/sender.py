@@ -23,11 +23,13 @@ UNNOTICED = 3
 @dataclass(slots=True)
 class Watch:
     """What the signals remember of one sender between two looks. ``network``: the newest that is new to
-    it; ``suspected_at``: when a case was last open."""
+    it; ``suspected_at``: when a case was last opened; ``doubted_since``: when the
+    first of a row of them was, each opened within a week of the one before."""
 
     habit: Habit
     network: str = ""
     suspected_at: float = float("-inf")
+    doubted_since: float = float("inf")
 
 
 class Sender:
@@ -43,11 +45,14 @@ class Sender:
     ``origin_until``; ``foreign``: that client's network if it is not the sender's own. ``number``: of its key
     among acquaintances, 0 until it is needed.
     ``under``: key of the user whose script it is, "" when nobody has told.
+    ``paced_at``: second of its last message to somebody new; ``pace``: seconds from the one before to it;
+    ``beats``: those that came as regularly and are not counted yet.
     ``novel_left``: novel recipients until the signals look again; ``watch``: what they remember, None for
     most.
     """
 
     __slots__ = (
+        "beats",
         "blocked",
         "blocked_unit",
         "blocked_until",
@@ -66,6 +71,8 @@ class Sender:
         "origin",
         "origin_until",
         "override",
+        "pace",
+        "paced_at",
         "parent",
         "profile",
         "refusals",
@@ -108,6 +115,7 @@ class Sender:
         self.novel_left = UNNOTICED
         self.watch: Watch | None = None
         self.number = 0
+        self.paced_at = self.pace = self.beats = 0
         self.origin = 0
         self.foreign = ""
         self.origin_until = 0.0

@@ -20,7 +20,7 @@ BAD: Final = 30
 """So many canaries more for each of a login's that has landed, fewer for each that comes back: up to one in
 seven may (at home one in five), and more and more still pass."""
 
-AT_HOME: Final = 24
+AT_HOME: Final = 15
 """So many times as many canaries for a login whose origin does not speak against it: what a stolen password
 sends comes from elsewhere, and the outcomes of a letter to everybody are known in seconds."""
 

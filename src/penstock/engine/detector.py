@@ -84,6 +84,7 @@ class Detector:
         self._book = book
         self._familiar = Familiar(roster, book, acquaintance, self.cases)
         self.texts = self._familiar.texts
+        self.journeys = self._familiar.journeys
         self.read = partial(self.texts.read, self._look)
         self._providers = Providers()
         self._lately = array("Q", bytes(8 * (LATELY + 1)))
@@ -139,6 +140,8 @@ class Detector:
             return case
         if familiar.ask(sender, address, number, int(at)):
             flight.strangers += 1
+            if flight.strangers == 1 and (case is None or not case.slowed):
+                familiar.pace(sender, int(at))
             if flight.foreign:
                 familiar.from_abroad(sender, flight.foreign, int(at), True)
         sender.novel_left -= 1
@@ -318,7 +321,7 @@ class Detector:
             del self.cases[next(iter(self.cases))]
         case = self.cases[sender.key] = Case(sender.key, at, 0.0, (), at)
         sender.origin_until = 0.0
-        self._familiar.watch(sender, int(at)).suspected_at = at
+        self._familiar.suspect(sender, at)
         return case
 
     def _acquit(self, case: Case) -> None:

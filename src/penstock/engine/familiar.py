@@ -14,6 +14,7 @@ from penstock.core.ledger import Counter
 from penstock.core.sender import Sender, Watch
 from penstock.engine.book import Book
 from penstock.engine.fingerprints import Fingerprints
+from penstock.engine.journeys import Journeys
 from penstock.engine.networks import Networks, networks_of, wide_of
 from penstock.engine.roster import Roster
 
@@ -27,6 +28,12 @@ YOUNG: Final = 7 * DAY
 COLD: Final = 14.0
 """Days in which an installation learns who writes to whom, and a new customer brings its
 correspondents."""
+
+PAUSE: Final = 3600
+"""Seconds after which a message begins a new run."""
+
+BEATS: Final = 4
+"""Steady messages are counted by so many: that costs a fourth."""
 
 COLD_FACTOR: Final = 6.0
 NEW_FACTOR: Final = 2.0
@@ -60,6 +67,7 @@ class Familiar:
         self, roster: Roster, book: Book, acquaintance: Acquaintance, suspects: Container[str]
     ) -> None:
         self.networks = Networks()
+        self.journeys = Journeys()
         self.texts = Fingerprints(acquaintance, roster, book)
         self._known = acquaintance
         self._roster = roster
@@ -81,12 +89,17 @@ class Familiar:
         return True
 
     def meet(self, sender: Sender, address: str, envelope_from: str, at: float) -> str:
-        """A message of it: from where, and under which name? The client's network if it is not its own, else
-        ""."""
+        """A message of it, not counted yet: from where, and under which name? The client's network if it is
+        not its own, else ""."""
         domain = envelope_from.rpartition("@")[2].lower()
         if domain:
             self._sign(sender, domain, int(at))
-        return self._come_from(sender, address, at) if address and sender.kind == "login" else ""
+        if not address or sender.kind != "login":
+            return ""
+        found = self._come_from(sender, address, at)
+        if self.journeys.places is not None:
+            self.journeys.move(sender.key, address, sender.ledger.mailed_at, at, bool(found))
+        return found
 
     def _sign(self, sender: Sender, name: str, second: int) -> None:
         """The domain of an envelope sender is usual from the day after its first use on, if that was without
@@ -172,14 +185,37 @@ class Familiar:
         if address.rpartition("@")[2] in FREEMAIL:
             count(sender, int(Counter.FREEMAIL), second, 1)
 
+    def pace(self, sender: Sender, second: int) -> None:
+        """A message of it to somebody new: as long after the one before as that was after its own? What a
+        slowed sender's queue brings again comes in its own time, and is not asked about."""
+        gap = second - sender.paced_at
+        off = gap - sender.pace
+        sender.paced_at, sender.pace = second, gap
+        if not 0 <= gap <= PAUSE:
+            sender.beats = 0
+        elif -1 <= off <= 1 or gap >= 10 * abs(off):
+            sender.beats += 1
+            if sender.beats == BEATS:
+                sender.beats = 0
+                if sender.kind == "login":
+                    self._book.count(sender, int(Counter.STEADY), second, BEATS)
+
     def watch(self, sender: Sender, second: int) -> Watch:
         """What is remembered of it, its habit not older than a quarter of a day."""
         watch = sender.watch
         if watch is None:
             watch = sender.watch = Watch(habit_of(sender.ledger, sender.first_seen, second))
         elif second - watch.habit.at >= LASTS:
-            watch.habit = habit_of(sender.ledger, sender.first_seen, second)
+            since = watch.doubted_since if second - watch.suspected_at <= SUSPECT else float("inf")
+            watch.habit = habit_of(sender.ledger, sender.first_seen, second, since)
         return watch
+
+    def suspect(self, sender: Sender, at: float) -> None:
+        """A case is opened."""
+        watch = self.watch(sender, int(at))
+        if at - watch.suspected_at > SUSPECT:
+            watch.doubted_since = at
+        watch.suspected_at = at
 
     def seen(self, sender: Sender, at: float) -> float:
         """How much is known of whom the sender writes to: a stranger may be one who writes seldom."""
@@ -202,10 +238,14 @@ class Familiar:
     def settle(self, sender: Sender) -> None:
         """Where it came from last is its own, and so is what it wrote."""
         self.texts.clear(sender)
+        self.journeys.clear(sender.key)
         watch = sender.watch
-        if watch is not None and watch.network:
+        if watch is None:
+            return
+        watch.suspected_at = float("-inf")
+        if watch.network:
             self.networks.clear(watch.network)
-            sender.origin_until, watch.suspected_at = 0.0, float("-inf")
+            sender.origin_until = 0.0
             self._known.meet(_NETWORK ^ self.number_of(sender) ^ self._known.number(wide_of(watch.network)))
 
     def taint(self, sender: Sender, at: float) -> None:

@@ -161,12 +161,12 @@ class Observer:
         if message.kind in charged and not self._charged_at_gate(message.queue_id, sender, at):
             second, kib = int(at), kib_of(message.size)
             recipients = min(message.recipients, MOST_AT_ONCE)
+            self._detector.accepted(sender, message, at)  # as the gate does, before it is counted
             for each in sender.lineage():
                 self._book.mail(each, second, recipients, 1)
                 if kib:
                     each.spare_kib -= kib
                     self._book.count(each, int(Counter.KIB), second, kib)
-            self._detector.accepted(sender, message, at)
 
     def _named_late(self, message: Message) -> None:
         """A message that was charged to a user turns out to be a script's of his: that one's count is due."""

@@ -69,6 +69,7 @@ class Weighing:
             refused_elsewhere=self._elsewhere(hour, second),
             alike=familiar.texts.alike(sender, at),
             script=name if kind == "script" else "",
+            travel=familiar.journeys.today(sender.key, since, at),
         )
 
     def _elsewhere(self, own: list[int], second: int) -> float:

@@ -2,19 +2,21 @@
 
 Theory: Wald's test on the outcomes of new recipients, with mixtures on both sides: honest lists have 0.3 to
 3 % dead addresses, stale ones 5 %, seldom more; bought ones that are flooded 10 to 50 %, those that are sent
-slowly 3 to 20 %. First deliveries speak for the sender, later ones do not: an accomplice's mailbox is new
-once. What an hour or the week says clearly counts in place of the day: nobody can buy credit in advance. One
-dead address that bounces for ever is counted once; what a provider says in hours in which its users vanish
-is not counted (engine/providers).
+slowly 3 to 20 %. What became of a sender's new recipients in the weeks before tells which of the honest
+shares is its own, unless it has got another list (FRESH). First deliveries speak for the sender, later ones
+do not: an accomplice's mailbox is new once. What an hour or the week says clearly counts in place of the
+day: nobody can buy credit in advance. One dead address that bounces for ever is counted once; what a
+provider says in hours in which its users vanish is not counted (engine/providers).
 Cost: none. Victims: the change-of-address notice to an old address book (5 % dead).
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from math import exp, log
 
 from penstock.core.ledger import Counter
-from penstock.signals.models import mixture, rates
+from penstock.signals.models import Rates, mixture, rates
 from penstock.signals.view import View
 
 GROUP = ""
@@ -42,6 +44,9 @@ SCRIPTED = rates(
 
 FLOODED = rates((0.04, 0.02), (0.08, 0.08), (0.11, 0.08), (0.15, 0.24), (0.27, 0.33), (0.45, 0.25))
 SLOW = rates((0.03, 0.18), (0.05, 0.14), (0.08, 0.17), (0.11, 0.10), (0.15, 0.21), (0.27, 0.13), (0.45, 0.07))
+FRESH, FRESH_BURST = 0.15, 0.6
+"""How likely an honest sender's new recipients are of another kind than before: a burst mostly is."""
+
 LEAST, MOST = -9.0, 12.0
 ONE, ONE_OF_BURST = 0.75, 0.3
 """Nats that one dead address says at most: anybody has one, a newsletter has several."""
@@ -52,9 +57,10 @@ CLEAR = 3.0
 
 def weigh(view: View) -> tuple[float, str] | None:
     """Dead addresses against first deliveries, of the hour, the day or the week."""
-    burst, script = view.is_burst, view.is_script
-    weight, dead, proven = _of(view.day, burst, script)
-    worst = max(_of(view.hour, burst, script), _of(view.week, burst, script))
+    burst = view.is_burst
+    honest = _usual(view.habit.dead, view.habit.proven, burst, view.is_script)
+    weight, dead, proven = _of(view.day, burst, honest)
+    worst = max(_of(view.hour, burst, honest), _of(view.week, burst, honest))
     if worst[0] > max(CLEAR, weight):
         weight, dead, proven = worst
     if not dead + proven:
@@ -63,12 +69,17 @@ def weigh(view: View) -> tuple[float, str] | None:
     return max(LEAST, min(most, weight)), f"{dead} addresses do not exist, {proven} new recipients got it"
 
 
-def _of(counts: list[int], burst: bool, script: bool) -> tuple[float, int, int]:
+def _of(counts: list[int], burst: bool, honest: Rates) -> tuple[float, int, int]:
     dead, proven = counts[Counter.NEWLY_DEAD], counts[Counter.PROVEN]
-    return _ratio(dead, proven, burst, script), dead, proven
+    return mixture(dead, proven, FLOODED if burst else SLOW) - mixture(dead, proven, honest), dead, proven
 
 
-@lru_cache(maxsize=1 << 14)
-def _ratio(dead: int, proven: int, burst: bool, script: bool) -> float:
-    stolen = mixture(dead, proven, FLOODED if burst else SLOW)
-    return stolen - mixture(dead, proven, SCRIPTED if script else HONEST)
+@lru_cache(maxsize=1 << 12)
+def _usual(dead: int, proven: int, burst: bool, script: bool) -> Rates:
+    """The honest mixture of a sender of whose new recipients so many were dead in the weeks before."""
+    drawn = SCRIPTED if script else HONEST
+    fresh, past = FRESH_BURST if burst else FRESH, mixture(dead, proven, drawn)
+    return [
+        (log(fresh * exp(weight) + (1 - fresh) * exp(weight + dead * yes + proven * no - past)), yes, no)
+        for weight, yes, no in drawn
+    ]

@@ -29,6 +29,20 @@ class Alike(NamedTuple):
 
 ALONE: Final = Alike()
 
+
+class Travel(NamedTuple):
+    """Journeys of today that nobody can have made: ``jumps``; the farthest is ``km`` in ``seconds``,
+    ``route``: from which country to which; ``countries`` that its mail came from today."""
+
+    jumps: int = 0
+    countries: int = 0
+    km: float = 0.0
+    seconds: float = 0.0
+    route: str = ""
+
+
+STAYED: Final = Travel()
+
 _BAD: Final = (
     Counter.NEWLY_DEAD,
     Counter.DEAD,
@@ -64,7 +78,8 @@ class View:
     ``shared_novel``: their recipients, known and new to them. ``tainted``: the network was seen in an
     incident. ``refused_elsewhere``: the share of all other senders' recipients that was refused for
     reputation, content or rate within the hour. ``alike``: what its latest text shares with others'.
-    ``script``: its path, "" for other senders."""
+    ``script``: its path, "" for other senders. ``travel``: its impossible journeys, where a geo file tells
+    them."""
 
     at: int
     kind: str
@@ -82,6 +97,7 @@ class View:
     refused_elsewhere: float = 0.0
     alike: Alike = ALONE
     script: str = ""
+    travel: Travel = STAYED
 
     def today(self, counter: Counter) -> int:
         """Of the last 24 hours."""

@@ -80,6 +80,7 @@ class Replay:
             policy, directory, memory, memory, memory, memory, Acquaintance(b"replay"), 0.0
         )
         self.origins = self._engine.origins
+        self.journeys = self._engine.detector.journeys
         self._incidents = Incidents(self._engine.roster, self._engine.detector)
         self._decisions = decisions
         self._channel = Channel("")
