@@ -1,4 +1,4 @@
-"""The two C programs: compiling them, and running the load generator against a server."""
+"""The C programs: compiling them, and running the load generator against a server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from processes import BUILD, HERE, HOST, Running, StartFailed
 
-PROGRAMS = ("floor", "load")
+PROGRAMS = ("floor", "load", "nullmilter")
 
 
 @dataclass(frozen=True)

@@ -57,11 +57,11 @@ def test_penstock_is_scored_from_its_decisions(
 
 
 def test_rules_that_watch_one_pass_together_do_not_see_each_other(
-    corpus: Corpus, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, small: Params
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, small: Params, seed: int
 ) -> None:
     name = "25 hard bounces/h"
     monkeypatch.setattr(rules, "RULES", {name: rules.RULES[name]})
-    alone = make(tmp_path, small, 3, "own").verdicts
+    alone = make(tmp_path, small, seed, "own").verdicts
     assert alone == {name: corpus.verdicts[name]}
 
 

@@ -33,12 +33,13 @@ from penstock.app import service
 from penstock.app.service import runner
 from penstock.config import parse
 from penstock.core import explain
-from penstock.engine import detector
+from penstock.engine.case import CALM
+from penstock.engine.detector import SWEEP
 from penstock.servers.follow import follower
 from penstock.study import replay
 
 pytestmark = pytest.mark.timeout(300)
-SWEPT = detector.SWEEP + replay.SWEEP_EVERY
+SWEPT = SWEEP + replay.SWEEP_EVERY
 """Seconds by which two that sweep from other beginnings may differ."""
 
 POLICIES = {"enforce": "", "shadow": '[detection]\nmode = "shadow"\n'}
@@ -172,7 +173,7 @@ def assert_alike(found: list[Affair], expected: list[Affair], enforced: bool) ->
 
 def drift(affair: Affair) -> float:
     """Seconds by which the ends may differ: each look at a quiet sender is a sweep late at most."""
-    return SWEPT * (1 + (affair.released - affair.opened) / detector.CALM)
+    return SWEPT * (1 + (affair.released - affair.opened) / CALM)
 
 
 def test_whoever_is_paused_live_is_paused_in_replay(

@@ -59,8 +59,8 @@ def lesson(code: str = "I-000000", at: float = T0, **more: object) -> Lesson:
         ({}, True),
         (SEEN, True),
         ({name: 2 * n for name, n in SEEN.items()}, True),
-        (SEEN | {"novel": 801}, False),
-        (SEEN | {"recipients": 1001}, False),
+        (SEEN | {"novel": 901}, False),
+        (SEEN | {"recipients": 1101}, False),
         ({"novel": LEAST_FLOW}, True),
         ({"novel": 30, "foreign_novel": LEAST_FOREIGN}, True),
         ({"novel": 30, "foreign_novel": LEAST_FOREIGN + 1}, False),
@@ -94,6 +94,24 @@ def test_more_of_what_is_sent_or_comes_back_never_makes_a_day_more_like(
     assert not is_like(SEEN, now | {name: now.get(name, 0) + 1}, 2.0, False)
 
 
+@pytest.mark.parametrize(
+    ("seen", "now", "like"),
+    [
+        ({"proven": 31}, {"proven": 350, "newly_dead": 26}, True),  # it was stopped before it had bounced
+        ({"proven": 31}, {"proven": 13, "newly_dead": 7}, False),
+        ({"proven": 400, "newly_dead": 4}, {"proven": 36, "newly_dead": 6}, False),
+        ({"proven": 12, "newly_dead": 16}, {"proven": 18, "newly_dead": 70}, True),  # a provider's outage
+        ({"proven": 2, "newly_dead": 2}, {"proven": 2, "newly_dead": 6}, True),
+        ({"proven": 1, "newly_dead": 1}, {"proven": 2, "newly_dead": 12}, False),
+    ],
+)
+def test_what_comes_back_is_measured_by_both_days(
+    seen: dict[str, int], now: dict[str, int], like: bool
+) -> None:
+    """Of few the share is unsure."""
+    assert is_like(seen, now, 2.0, True) is like
+
+
 def test_what_was_turned_away_counts_as_seen() -> None:
     suspect = Suspect(
         "login:a", T0, T0, T0, counts={"novel": 20, "recipients": 25, "newly_dead": 1}, stopped=300
@@ -105,8 +123,10 @@ def test_what_was_turned_away_counts_as_seen() -> None:
 
 def test_a_lesson_softens_what_was_of_that_kind() -> None:
     found = lesson(signals=("networks",), groups=("flow",))
-    softened = {f.signal: f.weight for f in soften([*FINDINGS, Finding("traps", 5.0, "x")], found, 0.0)}
-    assert softened == {"novelty": 0.0, "networks": 0.0, "bounces": -2.0, "traps": 5.0}
+    others = [Finding("script", 5.0, "x"), Finding("complaints", 5.0, "y")]
+    softened = {f.signal: f.weight for f in soften([*FINDINGS, *others], found, 0.0)}
+    wanted = {"novelty": 0.0, "networks": 0.0, "bounces": -2.0, "script": 5.0, "complaints": 0.0}
+    assert softened == wanted, "what a day's likeness is measured by has no voice of its own"
     assert soften([FINDINGS[0]], found, 0.5)[0].weight == 3.0
     assert "allowed: I-000000" in soften([FINDINGS[0]], found, 0.0)[0].text
 

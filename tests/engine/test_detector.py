@@ -25,8 +25,8 @@ from penstock.core.ledger import Counter
 from penstock.core.policy import Action, Verb
 from penstock.core.standing import State
 from penstock.engine import detector
-from penstock.engine.case import AT_HOME, BAD, GOOD, MOST_OF_TRIAL, PATIENCE, Case
-from penstock.engine.detector import BLIND, CALM, TESTED
+from penstock.engine.case import AT_HOME, BAD, CALM, GOOD, MOST_OF_TRIAL, PATIENCE, Case
+from penstock.engine.detector import BLIND, TESTED
 from support import ALICE, World, passed
 
 # --- whoever is known -------------------------------------------------------------------------

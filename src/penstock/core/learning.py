@@ -1,18 +1,27 @@
 """What a verdict teaches: a lesson, narrow and wide. Pure: time is an argument.
 
 Narrow. After "legitimate" a sender has an allowance: *a day like that one is the owner's*. While a day is
-like it, the signals that spoke then, those of their groups, and all about what flows and where from (it may
-have been stopped before they spoke) say nothing against the sender. A day is like it as long as
+like it, the signals that spoke then, those of their groups, and those of what its likeness is measured by
+(it may have been stopped before they spoke) say nothing against the sender. A day is like it as long as
 
-    what flows        is up to twice what was seen (or LEAST_FLOW: what was stopped early shows little),
-    foreign networks  carried up to twice as many new recipients (or a few),
-    what comes back   (dead addresses, refusals, complaints) is up to twice the share seen, and chance.
+    what flows        is up to twice what was seen, and chance (or LEAST_FLOW: of few little can be said),
+    foreign networks  carried up to twice as many new recipients (LEAST_FOREIGN … MOST_FOREIGN),
+    what comes back   (dead addresses, refusals, complaints) is the share seen, and chance.
 
-What was turned away counts as seen, and so does what is sent within SETTLES of the verdict: the rest of the
-newsletter belongs to it. A day beyond that is judged as if nothing had been allowed. So a hijacker of such
-an account, who comes from elsewhere or brings a bought list, meets the full evidence; signals that had not
-spoken speak as ever. Only the time since the verdict counts: what was judged is not held against anybody
-again.
+The share that was seen is a sample, and so is today's: with x of n today and y of m then, r = y / m, x may
+reach
+
+    r n + CHANCE sqrt(r n (1 + n / m)) + a few (1 + n / m)
+
+where DOUBT recipients with the usual share are added to m unless y is already more than chance makes of that.
+A list that was stopped before it bounced may thus bounce, as long as little is known of it; a provider that
+failed may fail again; and a bought list shows within its first dozen outcomes what it is.
+
+What was turned away counts as seen, and so does the fullest day within SETTLES of the verdict: the rest of
+the newsletter belongs to it. A day beyond that is judged as if nothing had been allowed. So a hijacker of
+such an account, who comes from elsewhere or brings a bought list, meets the full evidence; other signals that
+had not spoken speak as ever. Only the time since the verdict counts: what was judged is not held against
+anybody again.
 
 Wide. A signal's factor f multiplies its weight. It is fitted by stochastic gradient on the log loss of the
 posterior p = 1 / (1 + exp(-suspicion)) that the incident had: with y = 1 for compromised, else 0,
@@ -53,14 +62,21 @@ FLOW: Final = "flow"
 """The group of signals that see how much is sent, and to whom."""
 
 DOUBT: Final = 25
-"""So many recipients with the usual share are added to those seen: of a few, two dead ones say little."""
+"""So many recipients with the usual share are added to those seen, where chance may explain what came back:
+of a few, two dead ones say little."""
 
-CHANCE: Final = 2.5
+CHANCE: Final = 3.0
 """Standard deviations: a list is looked at again and again, and no look may find bad luck."""
 
+MEASURED: Final = frozenset(
+    {"bounces", "known-dead", "refusals", "complaints", "traps", "scores", "envelope"}
+)
+"""Signals of what must not be more than chance explains: what was stopped early had not shown it yet."""
+
 LEAST_FLOW: Final = 30
-LEAST_FOREIGN: Final = 5
-SOME_FOREIGN: Final = 20
+LEAST_FOREIGN, MOST_FOREIGN = 3, 20
+"""New recipients. The network that was judged is the sender's own by now: this is about another one."""
+
 PATTERN: Final = 0.5
 """How much of a signal's weight a lesson about others takes away."""
 
@@ -71,16 +87,18 @@ LEAST_FACTOR, MOST_FACTOR = 0.5, 1.25
 MOST_WHO: Final = 50
 
 _FLOW: Final = (Counter.RECIPIENTS, Counter.NOVEL, Counter.STRANGERS, Counter.FREEMAIL)
+_TOLD: Final = (Counter.PROVEN, Counter.NEWLY_DEAD)
 _REFUSED: Final = (Counter.REPUTATION, Counter.CONTENT, Counter.THROTTLED)
 _BAD: Final = (
-    ((Counter.NEWLY_DEAD,), (Counter.PROVEN, Counter.NEWLY_DEAD), 0.03, 1.0),
-    ((Counter.DEAD,), (Counter.NOVEL,), 0.02, 1.0),
+    ((Counter.NEWLY_DEAD,), _TOLD, 0.03, 2.0),
+    ((Counter.DEAD,), _TOLD, 0.02, 1.0),
     (_REFUSED, (Counter.DELIVERED, *_REFUSED), 0.02, 1.0),
     ((Counter.COMPLAINTS,), (Counter.DELIVERED,), 0.001, 0.0),
-    ((Counter.TRAPS,), (Counter.NOVEL,), 0.0, 0.0),
+    ((Counter.TRAPS,), _TOLD, 0.0, 0.0),
     ((Counter.SPAM_SCORED,), (Counter.MESSAGES,), 0.01, 1.0),
 )
-"""(what is bad, of what, the share that is nothing special, how many are)."""
+"""(what is bad, of what, the share that is nothing special, how many are: where none are, as many as were
+seen may come again, and early)."""
 
 Counts = Mapping[str, int]
 """A counter's name in small letters → how many."""
@@ -137,8 +155,10 @@ class Lesson:
         return max(self.until, self.at + FADES) if self.steps else self.until
 
     def covers(self, finding: Finding) -> bool:
-        """Whether the finding is of the kind that was judged."""
-        return finding.weight > 0 and (finding.signal in self.signals or finding.group in self.groups)
+        """Whether the finding is of the kind that was judged, or of what a day's likeness is measured by."""
+        if finding.weight <= 0:
+            return False
+        return finding.signal in self.signals or finding.group in self.groups or finding.signal in MEASURED
 
     def forgives(self, sender: str, now: Counts, at: float) -> bool:
         """Whether what a sender has done since (``now``) is like what was judged legitimate."""
@@ -150,7 +170,7 @@ class Lesson:
         return is_like(seen, now, SAME, at < self.at + SETTLES)
 
     def absorb(self, sender: str, now: Counts, at: float) -> bool:
-        """While it settles, more of the same belongs to what was seen; whether that has grown."""
+        """While it settles, a day (``now``) with more of the same is what was seen; whether it has grown."""
         seen = self.seen.get(sender)
         if seen is None or at >= self.at + SETTLES:
             return False
@@ -164,32 +184,36 @@ _FLOW_NAMES: Final = frozenset(counter.name.lower() for counter in _FLOW)
 
 def is_like(seen: Counts, now: Counts, times: float, settling: bool) -> bool:
     """Whether a day (``now``) is up to ``times`` another one. ``settling``: it may be longer."""
-    if not settling and any(_n(now, c) > max(times * _n(seen, c), LEAST_FLOW) for c in _FLOW):
+    if not settling and any(_n(now, c) > max(_most(times * _n(seen, c)), LEAST_FLOW) for c in _FLOW):
         return False
-    foreign = _n(seen, Counter.FOREIGN_NOVEL)
-    if _n(now, Counter.FOREIGN_NOVEL) > max(times * foreign, SOME_FOREIGN if foreign else LEAST_FOREIGN):
+    foreign = min(times * _n(seen, Counter.FOREIGN_NOVEL), MOST_FOREIGN)
+    if _n(now, Counter.FOREIGN_NOVEL) > max(foreign, LEAST_FOREIGN):
         return False
-    if _n(now, Counter.ENVELOPES) > times * _n(seen, Counter.ENVELOPES) + 3:
+    if _n(now, Counter.ENVELOPES) > times * _n(seen, Counter.ENVELOPES) + 1:
         return False
-    return all(_bearable(seen, now, times, *bad) for bad in _BAD)
+    return all(_bearable(seen, now, *bad) for bad in _BAD)
 
 
 def _bearable(
-    seen: Counts,
-    now: Counts,
-    times: float,
-    bad: Iterable[Counter],
-    of: Iterable[Counter],
-    usual: float,
-    some: float,
+    seen: Counts, now: Counts, bad: tuple[Counter, ...], of: tuple[Counter, ...], usual: float, some: float
 ) -> bool:
-    """Whether so much coming back is what ``times`` the share seen leads to: some deviations of a Poisson
-    count may be chance."""
-    bad, of = tuple(bad), tuple(of)
-    found = sum(_n(seen, c) for c in bad) + usual * DOUBT
-    share = found / (sum(_n(seen, c) for c in of) + DOUBT)
-    expected = times * min(1.0, max(usual, share)) * sum(_n(now, c) for c in of)
-    return sum(_n(now, c) for c in bad) <= expected + CHANCE * math.sqrt(expected) + some
+    """Whether so much coming back is of the share seen: both days are samples, of few the share is unsure."""
+    found, among, n = _sum(seen, bad), _sum(seen, of), _sum(now, of)
+    doubt = DOUBT if found <= max(1.0, _most(usual * among)) else 0
+    among = max(1, among + doubt)
+    share, unsure = min(1.0, (found + usual * doubt) / among), 1 + n / among
+    came = _sum(now, bad)
+    return came <= _most(share * n, unsure) + some * unsure or (not some and came <= found)
+
+
+def _most(expected: float, unsure: float = 1.0) -> float:
+    """What a Poisson count with that mean comes to by chance. ``unsure``: how much greater its variance is,
+    because the mean was guessed."""
+    return expected + CHANCE * math.sqrt(expected * unsure)
+
+
+def _sum(counts: Counts, which: Iterable[Counter]) -> int:
+    return sum(_n(counts, counter) for counter in which)
 
 
 def _n(counts: Counts, counter: Counter) -> int:

@@ -330,6 +330,12 @@ def _next_coarsening(entries: int) -> int:
     return min(32 + 2 * entries, MOST_ENTRIES + 128)
 
 
+def whole(window: int, at: int) -> int:
+    """The window (seconds up to ``at``), so much longer that it begins with a slot as wide as counts of that
+    age are merged into: the same ones are in it before and after that."""
+    return window + (at - window) % (_width(window // SLOT) * SLOT)
+
+
 def window_since(begin: float, at: int) -> int:
     """Seconds of the longest window that ends at ``at`` and holds nothing from before ``begin``, although
     old slots are merged; 0 or less while there is none."""

@@ -11,6 +11,9 @@ from penstock.core.policy import WHOLE_MESSAGE
 from penstock.core.sender import Sender
 from penstock.signals.view import View
 
+CALM: Final = 6 * 3600.0
+"""Seconds below ``slow_at`` after which a case is closed."""
+
 PATIENCE: Final = 900.0
 """Seconds after which a canary whose outcome nobody has told counts as landed."""
 
@@ -63,6 +66,11 @@ class Case:
     def why(self) -> str:
         """What speaks against the sender, the heaviest first, as an administrator reads it."""
         return "; ".join([finding.text for finding in self.findings if finding.weight > 0][:4])
+
+    @property
+    def due_at(self) -> float:
+        """When a look is due at one that nothing is heard of."""
+        return max(self.seen_at, self.looked_at) + CALM
 
     def place(self, seen: View, findings: tuple[Finding, ...]) -> None:
         """Whether it is at home: the origin of its mail says nothing against it."""

@@ -31,6 +31,7 @@ class Casework:
         self.incidents = incidents = Incidents(roster, records, remembered)
         self.learning = Learning(records, remembered, at)
         self.verdicts = Verdicts(roster, detector, incidents, self.learning, records)
+        self._roster = roster
         self._minute = -1
         self._quality: tuple[Tally, dict[str, Tally]] = Tally(), {}
         detector.on_case = incidents.on_case
@@ -60,4 +61,4 @@ class Casework:
     def sweep(self, at: float) -> None:
         """Time passes: close what is over, let lessons fade."""
         self.incidents.sweep(at)
-        self.learning.sweep(at)
+        self.learning.sweep(at, self._roster.senders)

@@ -22,7 +22,7 @@ from penstock.core.ledger import Counter
 from penstock.core.sender import Excess, Sender
 from penstock.core.standing import State, change
 from penstock.engine.book import Book
-from penstock.engine.case import MOST_MET, Case
+from penstock.engine.case import CALM, MOST_MET, Case
 from penstock.engine.familiar import DIED, REACHED, Familiar
 from penstock.engine.providers import Providers
 from penstock.engine.roster import Roster
@@ -30,9 +30,6 @@ from penstock.engine.weighing import Weighing
 from penstock.signals.view import OF_A_DAY
 
 DAY: Final = 86400
-CALM: Final = 6 * 3600.0
-"""Seconds below ``slow_at`` after which a case is closed."""
-
 UNCOUNTED: Final = 1 << 30
 """Canaries where nobody is stopped."""
 
@@ -293,7 +290,7 @@ class Detector:
             case.seen_at = at
         else:
             self._acquit(case)
-            if at - case.seen_at > CALM:
+            if at >= case.seen_at + CALM:
                 self._close(case, at)
                 self.on_case(case, sender)
                 return None
@@ -344,15 +341,15 @@ class Detector:
             self.on_case(case, sender)
 
     def sweep(self, at: float) -> None:
-        """Close the cases of senders that have gone quiet."""
+        """Close the cases of senders that have gone quiet, as of when that was due: live and in replay."""
         if at < self._sweep_at:
             return
         self._sweep_at = at + SWEEP
         self._familiar.networks.forget(int(at))
-        for case in [c for c in self.cases.values() if at - c.seen_at > CALM and at - c.looked_at > CALM]:
+        for case in [c for c in self.cases.values() if c.due_at <= at]:
             sender = self._roster.get(case.sender, at)
             if not sender.standing.stopped:
-                self._look(sender, at)
+                self._look(sender, case.due_at)
 
     def _pause(self, case: Case, sender: Sender, at: float) -> None:
         rules = self._rules

@@ -22,6 +22,9 @@ DAY: Final = 86400
 SUSPECT: Final = 7 * DAY
 """Seconds after a suspicion in which nothing is learned of a sender's networks and names."""
 
+BORNE_OUT: Final = 0.05
+"""Of the new recipients of a suspect's week: more than one, and so many dead ones, are no honest list's."""
+
 YOUNG: Final = 7 * DAY
 """Seconds of an installation in which networks are their senders' own when they are first seen."""
 
@@ -201,14 +204,21 @@ class Familiar:
                     self._book.count(sender, int(Counter.STEADY), second, BEATS)
 
     def watch(self, sender: Sender, second: int) -> Watch:
-        """What is remembered of it, its habit not older than a quarter of a day."""
+        """What is remembered of it, its habit not older than a quarter of a day, or than its suspicion."""
         watch = sender.watch
         if watch is None:
             watch = sender.watch = Watch(habit_of(sender.ledger, sender.first_seen, second))
-        elif second - watch.habit.at >= LASTS:
-            since = watch.doubted_since if second - watch.suspected_at <= SUSPECT else float("inf")
+        elif second - watch.habit.at >= LASTS or watch.habit.at <= watch.suspected_at + SUSPECT < second:
+            since = self._doubted_since(sender, watch, second)
             watch.habit = habit_of(sender.ledger, sender.first_seen, second, since)
         return watch
+
+    def _doubted_since(self, sender: Sender, watch: Watch, second: int) -> float:
+        """Since when nothing becomes usual: from the suspicion on, if what comes back bears it out."""
+        if second - watch.suspected_at > SUSPECT:
+            return float("inf")
+        dead, proven = (sender.ledger.total(c, second, SUSPECT) for c in (Counter.NEWLY_DEAD, Counter.PROVEN))
+        return watch.doubted_since if dead > 1 and dead > BORNE_OUT * (dead + proven) else float("inf")
 
     def suspect(self, sender: Sender, at: float) -> None:
         """A case is opened."""

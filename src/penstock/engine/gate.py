@@ -142,7 +142,7 @@ class Engine:
         """The answer that this message or recipient has had already."""
         flight.last_at = a.at
         if flight.verdict is not None:
-            return flight.verdict
+            return self._refusing.also(flight.verdict, flight, 1, a.at)
         known = flight.recipients.get(a.recipient)
         if isinstance(known, Decision):
             return known

@@ -11,6 +11,7 @@ from penstock.core.learning import (
     BRIEFLY,
     LASTS,
     PATTERN,
+    SETTLES,
     Learn,
     Lesson,
     Word,
@@ -32,6 +33,7 @@ MOST_OF_ONE: Final = 8
 """Lessons about one sender or pattern that are looked at, the newest first."""
 
 REFIT_EVERY: Final = 3600.0
+SETTLE_EVERY: Final = 600.0
 
 
 class Learning:
@@ -44,7 +46,8 @@ class Learning:
         self._records = records
         self._about: dict[str, list[Lesson]] = {}
         self._grown: dict[str, Lesson] = {}
-        self._fitted_at = at
+        self._settling: list[Lesson] = []
+        self._settled_at = self._fitted_at = at
         self.take_over(remembered, at)
 
     def take_over(self, remembered: Remembered, at: float) -> None:
@@ -52,6 +55,7 @@ class Learning:
         for lesson in remembered.lessons.values():
             self.lessons.setdefault(lesson.incident, lesson)
         self._refit(at)
+        self._settling = [lesson for lesson in self.lessons.values() if at < lesson.at + SETTLES]
 
     # --- applying ---------------------------------------------------------------------------
 
@@ -60,14 +64,20 @@ class Learning:
         if not self._about:
             return findings
         for lesson, left in self._lessons_for(sender):
-            now = _since(sender, max(lesson.at, sender.standing.since), at)
-            if lesson.forgives(sender.key, now, at):
-                if lesson.absorb(sender.key, now, at):
-                    self._grown[lesson.incident] = lesson
+            if self._forgives(lesson, sender, at):
                 findings = soften(findings, lesson, left)
                 if left:
                     break
         return findings
+
+    def _forgives(self, lesson: Lesson, sender: Sender, at: float) -> bool:
+        """Whether what a sender does is like what was judged; while that settles it may grow."""
+        now = _since(sender, max(lesson.at, sender.standing.since), at)
+        if not lesson.forgives(sender.key, now, at):
+            return False
+        if at < lesson.at + SETTLES and lesson.absorb(sender.key, counts_of(sender, at, DAY), at):
+            self._grown[lesson.incident] = lesson
+        return True
 
     def _lessons_for(self, sender: Sender) -> list[tuple[Lesson, float]]:
         """Lessons about a sender with what they leave of a weight, those about itself first."""
@@ -112,6 +122,7 @@ class Learning:
             del self.lessons[min(self.lessons, key=lambda code: self.lessons[code].ends_at)]
         self.lessons[lesson.incident] = lesson
         self._refit(lesson.at)
+        self._settling.append(lesson)
         return self._records.put_lesson(lesson)
 
     def forget(self, code: str, at: float, by: str) -> tuple[Lesson, int]:
@@ -120,15 +131,25 @@ class Learning:
         if lesson is None:
             raise BadIncident(f"nothing is learned from {code}")
         self._grown.pop(code, None)
+        self._settling = [other for other in self._settling if other is not lesson]
         self._refit(at)
         return lesson, self._records.drop_lesson(lesson, at, by)
 
     # --- time passes ------------------------------------------------------------------------
 
-    def sweep(self, at: float) -> None:
-        """Fade the factors, forget what has ended."""
+    def sweep(self, at: float, senders: Mapping[str, Sender]) -> None:
+        """Fade the factors, forget what has ended, see what the rest of what was judged comes to."""
+        if at - self._settled_at >= SETTLE_EVERY:
+            self._settled_at = at
+            self._settle(at, senders)
         if at - self._fitted_at >= REFIT_EVERY:
             self._refit(at)
+
+    def _settle(self, at: float, senders: Mapping[str, Sender]) -> None:
+        self._settling = [lesson for lesson in self._settling if at < lesson.at + SETTLES]
+        for lesson in self._settling:
+            for sender in [senders[key] for key in lesson.seen if key in senders]:
+                self._forgives(lesson, sender, at)
 
     def save(self) -> None:
         """Record the lessons that have grown."""

@@ -1,9 +1,9 @@
 """Mail providers that say "no such user" about people who have mailboxes there.
 
 On 15 December 2020 a large one answered so for hours. An address that somebody here has got mail through to
-does not vanish often; when several of a domain do within hours, or one does while several senders meet mostly
-dead addresses there, then the fault is the provider's, and what it says is no evidence against anybody. Dead
-addresses alone are none: several thieves may have one list.
+does not vanish often; when several of a domain do within hours, or one does while mostly dead addresses are
+met there, then the fault is the provider's, and what it says is no evidence against anybody. Dead addresses
+alone are none: several thieves may have one list. A trouble lasts as long as it goes on.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ VANISHED: Final = 2
 SHARE: Final = 0.25
 SENDERS: Final = 3
 DEAD_SHARE: Final = 0.4
+"""Of what was told, where so many senders met it."""
+
+MOSTLY, SOME = 0.6, 4
+"""Of what was told, if that is so much: few bought lists are that bad."""
+
 MOST_DOMAINS: Final = 10_000
 
 
@@ -36,11 +41,21 @@ class Trouble:
     @property
     def fails(self) -> bool:
         """Whether what it says about its users is not to be believed."""
-        told = self.dead + self.vanished + self.proven + self.reached
-        others = len(self.senders) >= SENDERS and self.dead + self.vanished >= DEAD_SHARE * told
-        if self.vanished >= VANISHED:
-            return others or self.vanished >= SHARE * (self.vanished + self.reached)
-        return others and self.vanished > 0
+        bad = self.dead + self.vanished
+        told = bad + self.proven + self.reached
+        if not self.vanished:
+            return False
+        if len(self.senders) >= SENDERS and bad >= DEAD_SHARE * told:
+            return True
+        if told >= SOME and bad >= MOSTLY * told:
+            return True
+        return self.vanished >= VANISHED and self.vanished >= SHARE * (self.vanished + self.reached)
+
+    def fade(self, second: int) -> None:
+        """Half of it is over."""
+        self.begun = second
+        self.vanished, self.reached = (self.vanished + 1) // 2, self.reached // 2
+        self.dead, self.proven = (self.dead + 1) // 2, self.proven // 2
 
 
 class Providers:
@@ -65,7 +80,7 @@ class Providers:
     def reached(self, domain: str, second: int, known: bool) -> None:
         """An address got mail."""
         found = self._troubles.get(domain)
-        if found is not None and second - found.begun <= LASTS:
+        if found is not None and second - found.begun <= 2 * LASTS:
             if known:
                 found.reached += 1
             else:
@@ -73,7 +88,9 @@ class Providers:
 
     def _of(self, domain: str, second: int) -> Trouble:
         found = self._troubles.get(domain)
-        if found is None or second - found.begun > LASTS:
+        if found is not None and LASTS < second - found.begun <= 2 * LASTS and found.fails:
+            found.fade(second)
+        elif found is None or second - found.begun > LASTS:
             self._troubles.pop(domain, None)
             if len(self._troubles) >= MOST_DOMAINS:
                 del self._troubles[next(iter(self._troubles))]

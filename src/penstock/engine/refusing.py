@@ -55,6 +55,12 @@ class Refusing:
         refusal = self._book.suspected(own, case.opened_at, case.why, at)
         return self._answer(refusal, flight, 1, at, "over_limit", _STOPPED, own.ticket)
 
+    def also(self, decision: Decision, flight: Flight, recipients: int, at: float) -> Decision:
+        """More recipients of a message that is stopped as a whole."""
+        if decision.rule.startswith(("standing:", "evidence:")):
+            self._book.on_stop(flight.senders[0], recipients, at)
+        return decision
+
     def over(self, refusal: Refusal, flight: Flight, recipients: int, at: float) -> Decision:
         """A limit is exceeded; too many refusals pause the sender."""
         own = flight.senders[0]

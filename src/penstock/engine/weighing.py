@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from penstock.core.evidence import Finding, suspicion
-from penstock.core.ledger import Counter, Ledger, window_since
+from penstock.core.ledger import Counter, Ledger, whole, window_since
 from penstock.core.sender import Sender
 from penstock.engine.familiar import Familiar
 from penstock.engine.roster import Roster
@@ -39,16 +39,16 @@ class Weighing:
         judged = at - sender.standing.since < WINDOWS[-1]
         if judged or sender.kind == "script" or self._familiar.texts.alike(sender, at) is not ALONE:
             return -1
-        hour, day, week = sender.ledger.sums(int(at), WINDOWS[1:])
+        hour, day, week = sender.ledger.sums(int(at), [whole(window, int(at)) for window in WINDOWS[1:]])
         return calm_for(sender.profile.usual, hour, day, week)
 
     def view(self, sender: Sender, at: float) -> View:
         """What the signals see of a sender: nothing from before somebody last decided about it."""
         second, since, familiar = int(at), sender.standing.since, self._familiar
         watch = familiar.watch(sender, second)
-        windows = [
-            max(1, min(window, window_since(since, second))) if since else window for window in WINDOWS
-        ]
+        windows = [whole(window, second) for window in WINDOWS]
+        if since:
+            windows = [max(1, min(window, window_since(since, second))) for window in windows]
         now, hour, day, week = sender.ledger.sums(second, windows)
         found = familiar.networks.today(watch.network, second) if day[Counter.FOREIGN] else None
         kind, _, name = sender.key.partition(":")

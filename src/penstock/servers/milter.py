@@ -16,7 +16,7 @@ from penstock.core.decision import PASS, Decision
 from penstock.core.policy import WHOLE_MESSAGE, Verb
 from penstock.servers.milter_keeper import MilterKeeper
 from penstock.servers.milter_link import MilterLink
-from penstock.wire.milter import codes, replies
+from penstock.wire.milter import replies
 from penstock.wire.milter.codes import Action as Able
 from penstock.wire.milter.commands import (
     Abort,
@@ -53,6 +53,7 @@ class MilterConnection(MilterLink):
         self._replied: frozenset[bytes] = frozenset()
         self._actions = Able(0)
         self._client: Connect | None = None
+        self._whole = False  # its messages are decided at their end
         self._macros: dict[str, str] = {}
         self._envelope: Envelope | None = None
         self._headers: dict[str, None] = {}
@@ -60,10 +61,10 @@ class MilterConnection(MilterLink):
     def _idle(self) -> bool:
         return self._envelope is None
 
-    def _must_wait(self, command: Command) -> bool:
+    def _must_wait(self) -> bool:
         """At the end of a local message the log may be about to tell who handed it in."""
         envelope = self._envelope
-        if type(command) is not EndOfMessage or envelope is None or envelope.asked:
+        if envelope is None or envelope.asked:
             return False
         envelope.asked = True
         queue_id = self._macros.get("i", "")
@@ -103,14 +104,13 @@ class MilterConnection(MilterLink):
     def _connected(self, client: Connect) -> bytes:
         """Sessions of SMTP clients are let go at once where the policy listener is asked about them."""
         self._client = client
-        if self._traffic.smtp or self._keeper.locals.covers(client):
+        self._whole = self._keeper.locals.covers(client)
+        if self._traffic.smtp or self._whole:
             return b""
         self._traffic.ended(LEFT)
         return replies.ACCEPT
 
     def _told(self, macros: Macros) -> bytes:
-        if macros.about == codes.MAIL:
-            self._macros.pop("auth_authen", None)
         for name in _MACROS:
             if name in macros.values:
                 self._macros[name] = macros.values[name]
@@ -126,7 +126,7 @@ class MilterConnection(MilterLink):
         began = math.ceil(at)  # not before this process did, or the gate takes it for charged already
         instance = f"milter.{began:x}.{next(self._keeper.numbers):x}.0"
         self._envelope = Envelope(client, mail, instance)
-        self._envelope.login = self._macros.get("auth_authen", "")
+        self._envelope.login = self._macros.pop("auth_authen", "")  # told anew before each message
         self._envelope.content = self._keeper.reader()
         return b""
 
@@ -134,7 +134,7 @@ class MilterConnection(MilterLink):
         envelope = self._envelope
         if envelope is None:
             return b""
-        if self._keeper.locals.covers(envelope.client):
+        if self._whole:
             envelope.name(rcpt.address)
             return b""
         decision = self._decide(envelope, "RCPT", rcpt.address)
@@ -162,7 +162,7 @@ class MilterConnection(MilterLink):
         envelope.take(end.chunk, last=True)
         envelope.queue_id = self._macros.pop("i", "")
         named = True
-        if not self._keeper.locals.covers(envelope.client):
+        if not self._whole:
             decision = self._decide(envelope, "END-OF-MESSAGE", "")
         elif self._keeper.locals.name(envelope):
             decision = self._decide_local(envelope)

@@ -12,6 +12,7 @@ import structlog
 from penstock.core.flight import Channel
 from penstock.servers.milter_keeper import MilterKeeper
 from penstock.wire.milter.codec import MilterCodec
+from penstock.wire.milter.codes import END_OF_MESSAGE
 from penstock.wire.milter.commands import Command, ProtocolError
 
 log = structlog.get_logger()
@@ -37,9 +38,9 @@ class MilterLink(asyncio.Protocol):
         """The reply to one command; empty where the MTA expects none."""
         raise NotImplementedError
 
-    def _must_wait(self, command: Command) -> bool:
-        """Whether something else has to be known first; ``_go_on_later`` is called when it is."""
-        del command
+    def _must_wait(self) -> bool:
+        """Whether a message that has ended needs something else to be known before it is decided;
+        ``_go_on_later`` is called when it is."""
         return False
 
     def _go_on_later(self) -> None:
@@ -94,17 +95,19 @@ class MilterLink(asyncio.Protocol):
             self._tcp.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         try:
             self._queue.extend(self._codec.feed(data))
-            if not self._waiting:
+            if self._queue and not self._waiting:
                 self._go_on()
         except ProtocolError as error:
             self._refuse_peer(error)
 
     def _go_on(self) -> None:
         """Answer what has come, up to a reply that has to wait for its record."""
-        answers = bytearray()
-        while self._queue and not self._waiting and not self._must_wait(self._queue[0][1]):
-            answer = self._answer(*self._queue.popleft())
-            if self._ticket > self._keeper.records.durable:
+        answers, queue = bytearray(), self._queue
+        while queue and not self._waiting:
+            if queue[0][0] == END_OF_MESSAGE and self._must_wait():
+                break
+            answer = self._answer(*queue.popleft())
+            if self._ticket and self._ticket > self._keeper.records.durable:
                 self._write(answers)  # it may become durable while we ask for it
                 answers.clear()
                 self._wait(answer)

@@ -16,7 +16,7 @@ FROM = 30.0
 """Days of age: a new account was never awake."""
 
 EACH = 0.5
-MOST = 2.5
+MOST = 1.5
 
 
 def weigh(view: View) -> tuple[float, str] | None:

@@ -1,8 +1,8 @@
 """It goes on and on: strangers are written to from foreign networks, day in, day out.
 
-Theory: a traveller's day ends, a slow bot's does not. Beyond 20 new recipients of a week from networks that
-are not its own, at no newsletter's pace with few known ones and some dead ones among them, each
-further one speaks a little; so a list that bounces little cannot go on for ever.
+Theory: a traveller's day ends, a slow bot's does not; one long day says nothing. Beyond 20 new recipients of
+a week from networks that are not its own, at no newsletter's pace with few known ones and some dead ones
+among them, each further one speaks a little; so a list that bounces little cannot go on for ever.
 Cost: none. Victims: a business that has moved and writes to new customers only.
 """
 
@@ -28,7 +28,8 @@ def weigh(view: View) -> tuple[float, str] | None:
     dead, proven = view.week[Counter.NEWLY_DEAD], view.week[Counter.PROVEN]
     if view.kind != "login" or novel <= FROM or view.is_burst or foreign - novel > KNOWN * foreign:
         return None
-    if dead < CLEAN * proven:
+    before = novel - view.today(Counter.FOREIGN_NOVEL)
+    if dead < CLEAN * proven or not before:
         return None
-    weight = min(MOST, EACH * (novel - FROM) * (1 - view.habit.novel_share))
+    weight = min(MOST, EACH * min(novel - FROM, 2 * before) * (1 - view.habit.novel_share))
     return weight, f"this week it wrote to {novel} new recipients from networks that are not its own"

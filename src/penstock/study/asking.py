@@ -70,6 +70,7 @@ class AskedAtOnce(Engine):
             else:
                 stopped += [(recipient, found) for recipient in recipients[i : i + k]]
                 if found.verb in WHOLE_MESSAGE:
+                    self._refusing.also(found, flight, n - i - k, at)
                     break
             i += k
         return stopped

@@ -29,7 +29,8 @@ from penstock.wire.milter.commands import (
     Rcpt,
     Unknown,
 )
-from penstock.wire.milter.envelope import WISH_LOCAL, WISH_SMTP
+from penstock.wire.milter.envelope import WISH_CONTENT, WISH_LOCAL, WISH_SMTP
+from penstock.wire.milter.smarthost import WISH_SMARTHOST
 from wire.milter import mta
 
 GOLDEN: list[tuple[str, Command]] = [
@@ -204,6 +205,13 @@ def agreed(wish: Wish, *offer: int) -> Terms:
 
 def test_the_answer_to_an_offer_in_bytes() -> None:
     assert agreed(NO_MACROS).answer == bytes.fromhex("0000000d 4f 00000006 00000021 00000082")
+
+
+@pytest.mark.parametrize("wish", [WISH_LOCAL, WISH_SMTP, WISH_CONTENT, WISH_SMARTHOST])
+def test_postfix_is_spared_its_own_macros(wish: Wish) -> None:
+    """It takes an empty list for "the usual ones"."""
+    assert set(wish.macros) == set(Stage)
+    assert all(wish.macros.values())
 
 
 def test_macros_are_asked_for() -> None:

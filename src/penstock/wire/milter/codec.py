@@ -64,6 +64,8 @@ _TABLE: Final[Mapping[bytes, Mapping[int, int]]] = {
 }
 """Letter → the states in which it is legal → the state that it leads to."""
 
+_NOWHERE: Final[Mapping[int, int]] = {}
+
 _LENGTH: Final = struct.Struct("!I")
 
 
@@ -117,7 +119,8 @@ class MilterCodec:
     def feed(self, data: bytes) -> list[tuple[bytes, Command]]:
         """The commands that ``data`` completes, each behind its letter; raises ProtocolError.
 
-        The rest waits for more data. After an error the connection is of no use.
+        The rest waits for more data. Macros that tell nothing, which come before most commands, are left out.
+        After an error the connection is of no use.
         """
         if self._buffer:
             self._buffer += data
@@ -126,7 +129,7 @@ class MilterCodec:
             data = bytes(self._buffer)
             self._buffer.clear()
         found: list[tuple[bytes, Command]] = []
-        start, end = 0, len(data)
+        start, end, state = 0, len(data), self._state
         while end - start >= 5:
             (length,) = _LENGTH.unpack_from(data, start)
             if not 0 < length <= LONGEST_PACKET:
@@ -135,9 +138,14 @@ class MilterCodec:
             if end < behind:
                 break
             letter = data[start + 4 : start + 5]
-            self._step(letter)
-            found.append((letter, DECODERS[letter](data[start + 5 : behind])))
+            leads_to = _TABLE.get(letter, _NOWHERE).get(state)
+            if leads_to is None:
+                raise _illegal(letter, state)
+            state = leads_to
+            if length != 2 or letter != codes.MACROS:
+                found.append((letter, DECODERS[letter](data[start + 5 : behind])))
             start = behind
+        self._state = state
         if start < end:
             self._buffer += data[start:]
         return found
@@ -149,15 +157,12 @@ class MilterCodec:
         (length,) = _LENGTH.unpack_from(self._buffer)
         return bool(len(self._buffer) < 4 + length <= 4 + LONGEST_PACKET)
 
-    def _step(self, letter: bytes) -> None:
-        """The state that a packet leads to."""
-        try:
-            self._state = _TABLE[letter][self._state]
-        except KeyError:
-            if letter not in _TABLE:
-                raise ProtocolError(f"a packet with the unknown letter {letter!r}") from None
-            where = _NAMES[self._state]
-            raise ProtocolError(f"a packet {letter!r} where the connection is {where}") from None
+
+def _illegal(letter: bytes, state: int) -> ProtocolError:
+    """Why a packet cannot come here."""
+    if letter not in _TABLE:
+        return ProtocolError(f"a packet with the unknown letter {letter!r}")
+    return ProtocolError(f"a packet {letter!r} where the connection is {_NAMES[state]}")
 
 
 def packet(letter: bytes, data: bytes = b"") -> bytes:

@@ -186,8 +186,8 @@ def _macros(data: bytes) -> Macros:
     texts = _strings("macros", data[1:], 0)
     if len(texts) % 2:
         raise ProtocolError("macros: a name without a value")
-    names = (name.strip("{}") for name in texts[::2])
-    return Macros(data[:1], dict(zip(names, texts[1::2], strict=True)))
+    one = iter(texts)
+    return Macros(data[:1], {name.strip("{}"): value for name, value in zip(one, one, strict=True)})
 
 
 def _nothing(command: Command) -> Callable[[bytes], Command]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Final
 
 from penstock.core.decision import Decision
@@ -17,31 +17,28 @@ ACCEPT: Final = packet(codes.ACCEPT)
 DISCARD: Final = packet(codes.DISCARD)
 
 _REFUSING: Final = (Verb.DEFER, Verb.REJECT)
-_HOLDING: Final = (Verb.HOLD, Verb.REROUTE)
 
 
 def at_rcpt(decision: Decision) -> bytes:
     """The reply about one recipient. What concerns the whole message waits for its end."""
-    return _refusal(decision) if decision.verb in _REFUSING else CONTINUE
+    return _refusal(decision) if decision.stops and decision.verb in _REFUSING else CONTINUE
 
 
-def at_end(decision: Decision, headers: Iterable[str], actions: Action) -> bytes:
+def at_end(decision: Decision, headers: Collection[str], actions: Action) -> bytes:
     """The replies to the end of a message that passes, with headers (``Name: value``), or does not.
 
     A milter cannot reroute, so such a message is held as well. Where the MTA cannot hold, it is deferred.
     """
-    if decision.verb in _REFUSING:
-        return _refusal(decision)
+    if not decision.stops:
+        if not headers or Action.ADD_HEADERS not in actions:
+            return CONTINUE
+        return b"".join(map(_inserted, headers)) + CONTINUE
     if decision.verb is Verb.DISCARD:
         return DISCARD
-    if decision.verb in _HOLDING:
-        if Action.QUARANTINE not in actions:
-            return _refusal(decision)
-        reason = f"penstock {decision.rule} (ref {decision.reference})"
-        return packet(codes.QUARANTINE, _line(reason) + b"\0") + CONTINUE
-    if Action.ADD_HEADERS not in actions:
-        return CONTINUE
-    return b"".join(map(_inserted, headers)) + CONTINUE
+    if decision.verb in _REFUSING or Action.QUARANTINE not in actions:
+        return _refusal(decision)
+    reason = f"penstock {decision.rule} (ref {decision.reference})"
+    return packet(codes.QUARANTINE, _line(reason) + b"\0") + CONTINUE
 
 
 def header_of(decision: Decision) -> str:
