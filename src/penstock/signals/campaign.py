@@ -14,7 +14,7 @@ from penstock.signals.view import View
 GROUP = "campaign"
 EACH = 0.8
 MOST = 3.0
-TAINTED = 3.0
+TAINTED = 2.0
 OF_BURST = 0.3
 """Campaigns of many accounts send little from each."""
 

@@ -15,7 +15,7 @@ GROUP = ""
 FROM = 20
 EACH = 0.06
 MOST = 3.0
-CLEAN = 0.02
+CLEAN = 0.05
 """Share of dead addresses below which a list is an honest one."""
 
 KNOWN = 0.2
