@@ -17,10 +17,11 @@ CALM: Final = 6 * 3600.0
 PATIENCE: Final = 900.0
 """Seconds after which a canary whose outcome nobody has told counts as landed."""
 
+GOOD_OF_SCRIPT: Final = 2
 GOOD: Final = 5
 GOOD_AT_HOME: Final = 8
 BAD: Final = 30
-"""So many canaries more for each of a login's that has landed, fewer for each that comes back: up to one in
+"""So many canaries more for each that has landed, fewer for each that comes back: of a login's up to one in
 seven may (at home one in five), and more and more still pass."""
 
 AT_HOME: Final = 15
@@ -88,7 +89,7 @@ class Case:
         if self.under_way.pop(address, None) is None:
             return False
         if not self.sender.startswith("login:"):
-            self.good += 1
+            self.good += GOOD_OF_SCRIPT
         else:
             self.good += GOOD_AT_HOME if self.at_home else GOOD
         return True
