@@ -297,7 +297,7 @@ def test_so_many_canaries_are_under_way_and_good_outcomes_let_more_and_more_pass
     assert person.write(strangers(5, 300), AWAY) == []
     person.delivered(list(case.under_way)[:2])
     assert len(case.under_way) == 3 and case.good == 2 * GOOD
-    assert len(person.write(strangers(20, 500), AWAY)) == 2 + 2 * GOOD
+    assert len(person.write(strangers(50, 500), AWAY)) == 2 + 2 * GOOD
     assert len(case.under_way) == 5 + 2 * GOOD
 
 

@@ -18,11 +18,10 @@ PATIENCE: Final = 900.0
 """Seconds after which a canary whose outcome nobody has told counts as landed."""
 
 GOOD_OF_SCRIPT: Final = 2
-GOOD: Final = 5
-GOOD_AT_HOME: Final = 8
-BAD: Final = 30
+GOOD: Final = 12
+BAD: Final = 60
 """So many canaries more for each that has landed, fewer for each that comes back: of a login's up to one in
-seven may (at home one in five), and more and more still pass."""
+six may, and more and more still pass."""
 
 AT_HOME: Final = 15
 """So many times as many canaries for a login whose origin does not speak against it: what a stolen password
@@ -88,10 +87,7 @@ class Case:
         """Somebody got it; whether it was a canary that was under way."""
         if self.under_way.pop(address, None) is None:
             return False
-        if not self.sender.startswith("login:"):
-            self.good += GOOD_OF_SCRIPT
-        else:
-            self.good += GOOD_AT_HOME if self.at_home else GOOD
+        self.good += GOOD if self.sender.startswith("login:") else GOOD_OF_SCRIPT
         return True
 
     def came_back(self, address: str) -> None:
