@@ -45,14 +45,11 @@ class Sender:
     ``origin_until``; ``foreign``: that client's network if it is not the sender's own. ``number``: of its key
     among acquaintances, 0 until it is needed.
     ``under``: key of the user whose script it is, "" when nobody has told.
-    ``paced_at``: second of its last message to somebody new; ``pace``: seconds from the one before to it;
-    ``beats``: those that came as regularly and are not counted yet.
     ``novel_left``: novel recipients until the signals look again; ``watch``: what they remember, None for
     most.
     """
 
     __slots__ = (
-        "beats",
         "blocked",
         "blocked_unit",
         "blocked_until",
@@ -71,8 +68,6 @@ class Sender:
         "origin",
         "origin_until",
         "override",
-        "pace",
-        "paced_at",
         "parent",
         "profile",
         "refusals",
@@ -115,7 +110,6 @@ class Sender:
         self.novel_left = UNNOTICED
         self.watch: Watch | None = None
         self.number = 0
-        self.paced_at = self.pace = self.beats = 0
         self.origin = 0
         self.foreign = ""
         self.origin_until = 0.0

@@ -38,6 +38,9 @@ PAUSE: Final = 3600
 BEATS: Final = 4
 """Steady messages are counted by so many: that costs a fourth."""
 
+MOST_PACES: Final = 20_000
+"""Logins whose pace is remembered, those that wrote to somebody new last."""
+
 COLD_FACTOR: Final = 6.0
 NEW_FACTOR: Final = 2.0
 
@@ -71,6 +74,7 @@ class Familiar:
     ) -> None:
         self.networks = Networks()
         self.journeys = Journeys()
+        self._paces: dict[str, tuple[int, int, int]] = {}
         self.texts = Fingerprints(acquaintance, roster, book)
         self._known = acquaintance
         self._roster = roster
@@ -191,17 +195,21 @@ class Familiar:
     def pace(self, sender: Sender, second: int) -> None:
         """A message of it to somebody new: as long after the one before as that was after its own? What a
         slowed sender's queue brings again comes in its own time, and is not asked about."""
-        gap = second - sender.paced_at
-        off = gap - sender.pace
-        sender.paced_at, sender.pace = second, gap
+        if sender.kind != "login":
+            return
+        at, before, beats = self._paces.pop(sender.key, (0, 0, 0))
+        gap = second - at
+        off = gap - before
         if not 0 <= gap <= PAUSE:
-            sender.beats = 0
+            beats = 0
         elif -1 <= off <= 1 or gap >= 10 * abs(off):
-            sender.beats += 1
-            if sender.beats == BEATS:
-                sender.beats = 0
-                if sender.kind == "login":
-                    self._book.count(sender, int(Counter.STEADY), second, BEATS)
+            beats += 1
+            if beats == BEATS:
+                beats = 0
+                self._book.count(sender, int(Counter.STEADY), second, BEATS)
+        if len(self._paces) >= MOST_PACES:
+            del self._paces[next(iter(self._paces))]
+        self._paces[sender.key] = (second, gap, beats)  # the last one that wrote is the last in the table
 
     def watch(self, sender: Sender, second: int) -> Watch:
         """What is remembered of it, its habit not older than a quarter of a day, or than its suspicion."""

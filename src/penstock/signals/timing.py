@@ -6,7 +6,8 @@ institution, 23,000 of a company). A program's mostly are, or it sends faster th
 Both are mixtures: programs send for 7 in 10 strangers, and on 15 in 100 of an owner's days with more new
 recipients than usual (judgement). Chance (an irregular program, a bot in many threads) never speaks for the
 sender. Silent of who often sends like that, and of web sites, which always do.
-Cost: two numbers for each sender, one subtraction for each message to somebody new.
+Cost: three numbers for each of the 20,000 logins that wrote to somebody new last; one subtraction for each
+such message.
 Victims: the first newsletter, an invoice run, a list's fan-out, a full outbox; so the cap is low, and it is
 of one group with what they show anyway.
 """
