@@ -54,11 +54,10 @@ def test_policy_client_and_server_agree(recorder: PolicyServer) -> None:
 
 
 def test_recorder_stops_and_starts_again_on_its_port(recorder: PolicyServer) -> None:
-    client = PolicyClient(recorder.port)
-    recorder.stop()
-    with pytest.raises(ConnectionError):
-        client.ask()
-    client.close()
+    with PolicyClient(recorder.port) as client:
+        recorder.stop()
+        with pytest.raises(ConnectionError):
+            client.ask()
     recorder.start()
     with PolicyClient(recorder.port) as again:
         assert again.ask() == "DUNNO"

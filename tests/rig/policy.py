@@ -143,9 +143,12 @@ class PolicyServer(Server):
         """Close the listener and every connection; may be started again on the same port."""
         if self._listener is None:
             return
-        for each in (self._listener, *tuple(self._open)):
-            _shut(each)
-        for thread in self._threads:
+        _shut(self._listener)
+        accepting, *serving = self._threads
+        accepting.join(5)
+        for connection in tuple(self._open):
+            _shut(connection)
+        for thread in (*serving, *self._threads):
             thread.join(5)
         self._listener, self._threads = None, []
 

@@ -30,14 +30,17 @@ class Gate:
         self.locals = Locals(self.origins, lambda: self.at)
         self.lines = dict(lines)
         self.looks = 0
+        self.stuck = False
         self.locals.look = self._look
         self.locals.relays = (ip_network("192.0.2.0/24"), ip_network("2001:db8::/32"))
 
-    def _look(self) -> None:
+    def _look(self, looked: Callable[[], None]) -> None:
         self.looks += 1
         for queue_id, user in self.lines.items():
-            if self.looks > 1:
+            if self.looks == 2:
                 self.origins.picked_up(queue_id, user)
+        if not self.stuck:
+            looked()
 
     async def wait(self, queue_id: str, client: Connect = HERE) -> bool:
         """Whether it had to wait; it always ends."""
@@ -56,7 +59,7 @@ def test_the_logs_word_is_waited_for() -> None:
     async def tale() -> None:
         gate = Gate(("q", "1033"))
         assert await gate.wait("q")
-        assert gate.origins.knows("q") and gate.looks == 2
+        assert gate.origins.knows("q") and gate.looks == 3
         assert gate.origins.waits == {"told": 1}
 
     story(tale)
@@ -68,6 +71,15 @@ def test_what_is_known_gives_the_other_logs_a_look_only() -> None:
         gate.origins.picked_up("q", "1033")
         assert await gate.wait("q") and gate.looks == 1
         assert gate.origins.waits == {}
+
+    story(tale)
+
+
+def test_a_log_that_cannot_be_looked_at_delays_nobody_for_long() -> None:
+    async def tale() -> None:
+        gate = Gate(("q", "1033"))
+        gate.stuck = True
+        assert await gate.wait("q") and await gate.wait("q")
 
     story(tale)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -67,7 +68,14 @@ def _tells_users(settings: Settings) -> bool:
     return any(not source.roots for source in settings.logs.values())
 
 
-def _look(node: Node) -> None:
-    """Somebody waits for a line that is being written."""
-    for watched in node.logs:
-        watched.follower.hurry()
+def _look(node: Node, looked: Callable[[], None]) -> None:
+    """Somebody waits for a line that is being written; ``looked``: every log was looked at."""
+    followers = [watched.follower for watched in node.logs]
+    left = itertools.count(len(followers) - 1, -1)
+
+    def one_looked() -> None:
+        if next(left) == 0:
+            looked()
+
+    for follower in followers:
+        follower.hurry(one_looked)

@@ -21,8 +21,9 @@ from penstock.wire.milter.envelope import Envelope, is_local
 STEPS: Final = (0.002, 0.004, 0.008, 0.016, 0.03, 0.06, 0.13)
 """Seconds between two looks."""
 
-OTHERS: Final = 0.001
-"""Seconds that the other logs get, PHP's among them: their line was written before, and may be read after."""
+OTHERS: Final = 0.05
+"""Seconds at most that one more look at all logs gets, PHP's among them: their line was written before, and
+may be read after."""
 
 VAIN: Final = 5
 """Waits in vain in a row after which nobody waits for ``PAUSE`` seconds."""
@@ -34,11 +35,11 @@ Network = IPv4Network | IPv6Network
 
 class Locals:
     """``relays``: networks of our own web servers, whose local mail comes by SMTP. ``look``: makes the
-    followed logs look at once; None: no log tells who hands mail in."""
+    followed logs look at once and calls back when all have; None: no log tells who hands mail in."""
 
     def __init__(self, origins: Origins, clock: Callable[[], float]) -> None:
         self.relays: Sequence[Network] = ()
-        self.look: Callable[[], None] | None = None
+        self.look: Callable[[Callable[[], None]], None] | None = None
         self._origins = origins
         self._clock = clock
         self._in_a_row = 0
@@ -68,10 +69,8 @@ class Locals:
         """Whether what the logs say is worth a moment; then ``ready`` is called, with it or without."""
         if self.look is None or not queue_id or not is_local(client) or self._clock() < self._not_before:
             return False
-        loop = asyncio.get_running_loop()
         if self._origins.knows(queue_id):
-            self.look()
-            loop.call_later(OTHERS, ready)
+            self._look_once_more(ready)
             return True
         timers: list[asyncio.TimerHandle] = []
 
@@ -80,11 +79,26 @@ class Locals:
                 timer.cancel()
             self._in_a_row = 0
             self._origins.waits["told"] += 1
-            loop.call_later(OTHERS, ready)
+            self._look_once_more(ready)
 
         self._origins.wait(queue_id, told)
         self._step(timers, 0, queue_id, ready)
         return True
+
+    def _look_once_more(self, ready: Callable[[], None]) -> None:
+        """Go on when every log has been looked at."""
+        loop = asyncio.get_running_loop()
+        looked: asyncio.Future[None] = loop.create_future()
+        looked.add_done_callback(lambda _: ready())
+
+        def once() -> None:
+            timer.cancel()
+            if not looked.done():
+                looked.set_result(None)
+
+        timer = loop.call_later(OTHERS, once)
+        if self.look is not None:
+            self.look(once)
 
     def _step(
         self, timers: list[asyncio.TimerHandle], number: int, queue_id: str, ready: Callable[[], None]
@@ -96,7 +110,7 @@ class Locals:
             self._count_vain()
             ready()
             return
-        self.look()
+        self.look(lambda: None)
         if self._origins.knows(queue_id):
             return
         again = partial(self._step, timers, number + 1, queue_id, ready)

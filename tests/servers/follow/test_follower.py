@@ -314,3 +314,18 @@ def test_run_and_stop(log: Log, state: Path) -> None:
         assert len(asyncio.all_tasks()) == 1
 
     run(story)
+
+
+def test_whoever_is_in_a_hurry_is_told_when_what_was_written_has_been_taken(log: Log, state: Path) -> None:
+    async def story() -> None:
+        node = Node(state, log.path)
+        node.follower.start()
+        for number in range(3):
+            looked = asyncio.Event()
+            log.write(f"begin {number}", f"end {number}")
+            node.follower.hurry(looked.set)
+            await asyncio.wait_for(looked.wait(), 10)
+            assert node.follower.lines == 2 * (number + 1)
+        await node.stop()
+
+    run(story)

@@ -152,6 +152,7 @@ class Follower(Generic[T]):
         self._opened = False
         self._stopping = False
         self._called = asyncio.Event()
+        self._callers: list[Callable[[], None]] = []
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -175,18 +176,23 @@ class Follower(Generic[T]):
     async def run(self) -> None:
         """Until ``stop``."""
         while not self._stopping:
+            callers, self._callers = self._callers, []
             try:
                 busy = await self.turn()
             except Exception:
                 log.exception("a log cannot be followed", source=self.source.name)
                 busy = False
+            for looked in callers:
+                looked()
             if busy:
                 await asyncio.sleep(0)
             else:
                 await self._nap()
 
-    def hurry(self) -> None:
-        """Look at once: somebody waits for what is being written now."""
+    def hurry(self, looked: Callable[[], None]) -> None:
+        """Look at once: somebody waits for what is being written now. ``looked`` is called after one slice,
+        whatever it had; never once the follower has stopped."""
+        self._callers.append(looked)
         self._called.set()
 
     async def _nap(self) -> None:
