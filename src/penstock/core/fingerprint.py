@@ -40,6 +40,8 @@ _MASK: Final = (1 << 64) - 1
 _BIN_SHIFT: Final = 64 - (BINS - 1).bit_length()
 
 _WORD: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2}|\b[^\W\d_]{3,20}\b")
+_ASCII_WORD: Final = re.compile(r"\b[a-z]{3,20}\b", re.ASCII)
+"""The same in text of ASCII, in less than half the time."""
 _LINK: Final = re.compile(r"https?://(?:[^\s/\"'<>@]{0,64}@)?([^\s/\"'<>@:?#\\()\[\]]{4,100})")
 _HOST: Final = re.compile(r"[\w.-]*\w\.\w[\w-]*")
 _INLINE: Final = re.compile(
@@ -111,11 +113,12 @@ class Printer:
 def words_of(text: str) -> list[str]:
     """The words that two copies of a mail share: no links, addresses, numbers, nor what has digits in it."""
     found = text[:MOST_CHARACTERS].lower()
-    if not found.isascii():
+    ascii_only = found.isascii()
+    if not ascii_only:
         found = found.translate(_ALIKE)
     if "@" in found or "://" in found:
         found = " ".join([token for token in found.split() if "@" not in token and "://" not in token])
-    return _WORD.findall(found)
+    return (_ASCII_WORD if ascii_only else _WORD).findall(found)
 
 
 def hosts_of(text: str) -> list[str]:
