@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
 from penstock.core.acquaintance import Acquaintance
@@ -96,11 +97,11 @@ class FakeRecords:
         return self.put_incident(incident)
 
     def put_lesson(self, lesson: Lesson) -> int:
-        self.lessons[lesson.incident] = replace(lesson)
+        self.lessons[lesson.incident] = deepcopy(lesson)
         return next(self.tickets)
 
     def drop_lesson(self, lesson: Lesson, at: float, by: str) -> int:
-        del self.lessons[lesson.incident]
+        self.lessons.pop(lesson.incident, None)
         return next(self.tickets)
 
     def held(self) -> dict[str, Incident]:

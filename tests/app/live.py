@@ -45,16 +45,18 @@ async def serving(
     config: str = "",
     clock: Callable[[], float] | None = None,
     http: Address | None = None,
+    opens: bool = True,
 ) -> AsyncIterator[Service]:
     """A service on `folder/state` with one Unix socket, `folder/policy`; closed at the end.
 
-    With a text in `config` it reads `folder/penstock.toml`, so that it can be reloaded.
+    With a text in `config` it reads `folder/penstock.toml`, so that it can be reloaded. `opens`: the files
+    that it names are looked into before.
     """
     clock = clock or Clock()
     folder.mkdir(exist_ok=True)
     if config:
         (folder / "penstock.toml").write_text(config)
-    settings = load(folder / "penstock.toml", clock()) if config else parse("", at=clock())
+    settings = load(folder / "penstock.toml", clock(), opens) if config else parse("", at=clock())
     listen = replace(settings.listen, policy=(Address(path=str(folder / "policy")),), http=http)
     service = Service(replace(settings, listen=listen, state=folder / "state"), clock)
     await service.open()

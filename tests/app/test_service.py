@@ -14,8 +14,6 @@ import geo
 from app.conftest import Logs
 from app.live import T0, Clock, Peer, command, peer, run, serving, until
 from penstock.app import Service, figures, metrics, service
-from penstock.app.service import StartError
-from penstock.config import parse
 from penstock.core.decision import Decision
 from penstock.core.events import Attempt
 from penstock.core.flight import Channel
@@ -263,15 +261,42 @@ def test_a_geo_file_is_read_at_the_start_and_again_at_a_reload(folder: Path, tmp
     run(story())
 
 
-def test_a_geo_file_that_is_gone_by_the_start_is_told(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("keep", "said"), [(0.5, "is not in MaxMind's format"), (None, "cannot be read: No such file")]
+)
+def test_a_geo_file_that_cannot_be_used_at_the_start_is_told_and_left_out(
+    folder: Path, tmp_path: Path, logs: Logs, keep: float | None, said: str
+) -> None:
+    """Cut short by a crash, or gone: mail is guarded all the same, and a reload with a good file heals it."""
+
     async def story() -> None:
         file = geo.write(tmp_path / "City.mmdb")
-        settings = parse(f'state = "{folder}"\n[detection]\ngeo = "{file}"\n')
+        text, data = f'[detection]\ngeo = "{file}"\n', file.read_bytes()
         file.unlink()
-        with pytest.raises(StartError, match=r"City\.mmdb: cannot be read: No such file"):
-            await Service(settings).open()
+        if keep is not None:
+            file.write_bytes(data[: int(keep * len(data))])
+        async with serving(folder, text, opens=False) as penstock, peer(folder) as client:
+            journeys = penstock.engine.detector.journeys
+            assert await client.ask(**named(), client_address="192.0.2.7") == "DUNNO"
+            assert journeys.places is None
+            (problem,) = (await command(folder, "status"))["problems"]
+            assert problem.startswith(f"geo file {file}: {said}") and "reload" in problem
+            assert _metric(penstock, "degraded", ("geo",)) == 1
+            assert not figures.health(penstock)[0] and figures.ready(penstock)[0]
+            with pytest.raises(AssertionError, match=said):
+                await command(folder, "reload")
+            assert (await command(folder, "status"))["problems"] == [problem]
+            file.write_bytes(data)
+            await command(folder, "reload")
+            assert (await command(folder, "status"))["problems"] == []
+            assert _metric(penstock, "degraded", ("geo",)) == 0
+            for address in ("192.0.2.7", "198.51.100.9"):
+                assert await client.ask(**named(), client_address=address) == "DUNNO"
+            assert journeys.places is not None and "NG" in journeys._trips[ALICE].countries
 
     run(story())
+    told = [line for line in logs if line["event"] == "the geo file cannot be used"]
+    assert [line["log_level"] for line in told] == ["error"] and said in told[0]["why"]
 
 
 NAMES = '[names]\ndefault_realm = "example.com"\nrealm_aliases = {"old.example" = "example.com"}\n'

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+import geo
 from penstock.cli import milter_checks
 from penstock.core.flight import ASKS_END
 from rig.base import wait_until
@@ -111,6 +112,24 @@ def test_a_geo_file_that_cannot_be_used_is_told() -> None:
         code, checks = examine(penstock.state)
         assert code == 1 and oks(checks, "policy") == [False]
         assert '"/nowhere/City.mmdb": cannot be read: No such file' in checks["policy"][0]["text"]
+
+
+def test_a_service_that_starts_beside_a_broken_geo_file_serves_and_tells_it(tmp_path: Path) -> None:
+    file = geo.write(tmp_path / "City.mmdb")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    with serving(f'[detection]\ngeo = "{file}"\n') as penstock:
+        with penstock.client() as client:
+            assert client.ask(sasl_username="a@example.com") == "DUNNO"
+        code, checks = examine(penstock.state)
+        assert code == 1 and oks(checks, "geo") == [False]
+        assert f"{file}: is not in MaxMind's format" in checks["geo"][0]["text"]
+        assert "penstock reload" in checks["geo"][0]["hint"]
+        said = penstock.run("status", "--state", str(penstock.state)).stdout
+        assert f"PROBLEM: geo file {file}" in said
+        file.write_bytes(whole)
+        penstock.cli("reload")
+        assert "geo" not in examine(penstock.state)[1]
 
 
 def test_without_a_service_the_command_that_starts_one(tmp_path: Path) -> None:

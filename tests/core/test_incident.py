@@ -99,4 +99,6 @@ def test_a_lesson_in_words() -> None:
     found.learn, found.about = Learn.PATTERN, "customer:1"
     assert "half as much against customer:1" in learned(found)
     found.learn, found.given = Learn.PROFILE, "newsletter"
-    assert "has the profile newsletter" in learned(found)
+    found.until = T0 + 9 * 86400
+    assert "has the profile newsletter until 2023-11-23T22:13:20Z" in learned(found)
+    assert learned(found).endswith("until 2023-11-15T22:13:20Z.")

@@ -16,6 +16,7 @@ from penstock.core.learning import (
     LEAST_FACTOR,
     LEAST_FLOW,
     LEAST_FOREIGN,
+    MOST_DAYS,
     MOST_FACTOR,
     ONCE_IN,
     RATE,
@@ -138,6 +139,15 @@ def test_a_lesson_forgives_until_it_ends_and_others_by_the_simple_scale() -> Non
     assert found.forgives("login:a", twice, later) and not found.forgives("login:b", twice, later)
     assert found.forgives("login:b", {"novel": 400}, later)
     assert not found.forgives("login:a", {}, found.until)
+
+
+def test_others_are_held_against_some_of_many_days() -> None:
+    """However many senders an incident had: a look must not take the longer for it."""
+    days = {f"login:{i}": {"novel": 40} for i in range(MOST_DAYS)} | {"login:many": {"novel": 400}}
+    found = lesson(seen=days)
+    assert found.forgives("login:b", {"novel": 40}, T0 + SETTLES)
+    assert not found.forgives("login:b", {"novel": 400}, T0 + SETTLES)
+    assert found.forgives("login:many", {"novel": 400}, T0 + SETTLES)
 
 
 def test_what_comes_while_it_settles_is_part_of_it() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from dataclasses import replace
 
 from penstock.core.events import Bounced, Delivered, Message, Reported
@@ -12,7 +14,7 @@ from penstock.core.incident import Incident
 from penstock.core.policy import Policy, Profile, Verb
 from penstock.core.replies import ReplyClass, Rule
 from penstock.core.standing import State
-from support import World, policy_of
+from support import FakeMemory, World, policy_of
 
 DAY = 86400.0
 HOUR = 3600.0
@@ -109,3 +111,16 @@ class Person:
 def alice(mode: str = "enforce", **more: object) -> Person:
     """Alice with an ordinary three weeks behind her."""
     return Person(World(rules(mode, **more))).live()
+
+
+def restarted(person: Person) -> Person:
+    """The same person, after a restart of the service; what was counted is lost with the fakes."""
+    old = person.world
+    old.engine.save(1 << 30, math.inf)
+    standings = {key: new for key, _, new in old.records.standings}
+    overrides, lessons = dict(old.records.overrides), deepcopy(old.records.lessons)
+    memory = FakeMemory(standings, overrides, old.records.held(), lessons)
+    world = World(old.engine.roster.policy, memory=memory, at=old.at)
+    world.acquaintance = old.acquaintance
+    person.world = world
+    return person

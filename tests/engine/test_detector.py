@@ -25,7 +25,7 @@ from penstock.core.ledger import Counter
 from penstock.core.policy import Action, Verb
 from penstock.core.standing import State
 from penstock.engine import detector
-from penstock.engine.case import AT_HOME, BAD, CALM, GOOD, MOST_OF_TRIAL, PATIENCE, Case
+from penstock.engine.case import AT_HOME, BAD, CALM, GOOD, MOST_OF_TRIAL, MOST_UNDER_WAY, PATIENCE, Case
 from penstock.engine.detector import BLIND, TESTED
 from support import ALICE, World, passed
 
@@ -336,6 +336,16 @@ def test_a_second_letter_to_a_canary_that_has_landed_gives_its_place_back_too() 
     assert person.write(landed, AWAY) == landed
     person.delivered(landed)
     assert case.under_way == {}
+
+
+def test_so_many_are_under_way_at_most_whatever_landed_before() -> None:
+    person, case = slowed(canaries=5)
+    for number in range(100):
+        case.start(f"more{number}@example.net", person.world.at)
+        case.landed(f"more{number}@example.net")
+    passed = person.write(strangers(500, 1000), AWAY, gap=0.1)
+    assert len(passed) > 100 and len(case.under_way) == MOST_UNDER_WAY
+    assert person.write(strangers(9, 2000), AWAY, gap=0.1) == []
 
 
 def test_a_login_that_writes_from_home_has_more_canaries() -> None:

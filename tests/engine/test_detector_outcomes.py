@@ -226,6 +226,24 @@ def test_thieves_with_lists_of_one_provider_are_no_witnesses_against_it() -> Non
     assert max(leaks) <= 40 and all(person.state is State.PAUSED for person in people)
 
 
+def test_one_who_left_and_a_list_of_dead_addresses_are_no_trouble_that_goes_on() -> None:
+    found, second = Providers(), int(T0)
+    found.vanished("example.org", "login:friend", second)
+    first = [found.fails("example.org", "login:thief", second + 60 * i) for i in range(10)]
+    assert first[-1], "so it is for a while: an outage begins like that"
+    later = range(second + LASTS + 1, second + 6 * LASTS, 60)
+    assert not any(found.fails("example.org", "login:thief", at) for at in later)
+
+
+def test_a_trouble_goes_on_while_known_addresses_vanish() -> None:
+    found, second = Providers(), int(T0)
+    for at in range(second, second + 3 * LASTS, 600):
+        found.vanished("example.org", "login:a", at)
+        found.reached("example.org", at, True)
+        found.reached("example.org", at, True)
+        assert found.fails("example.org", "login:b", at) or at < second + 600
+
+
 def test_the_table_of_domains_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(providers, "MOST_DOMAINS", 10)
     found = Providers()

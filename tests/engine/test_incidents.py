@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from engine.people import AWAY, DAY, HOME, HOUR, Person, alice, rules
+from engine.people import AWAY, DAY, HOME, HOUR, Person, alice, restarted, rules
 from penstock.core.evidence import suspicion
 from penstock.core.explain import refusal_sentence
 from penstock.core.incident import REJOINS, BadIncident, Incident, Verdict
@@ -332,18 +332,6 @@ def test_a_verdict_can_be_changed() -> None:
 
 
 # --- memory and records -------------------------------------------------------------------------
-
-
-def restarted(person: Person) -> Person:
-    """The same person, after a restart of the service; what was counted is lost with the fakes."""
-    old = person.world
-    old.engine.save(1 << 30, math.inf)
-    standings = {key: new for key, _, new in old.records.standings}
-    memory = FakeMemory(standings, {}, old.records.held(), dict(old.records.lessons))
-    world = World(old.engine.roster.policy, memory=memory, at=old.at)
-    world.acquaintance = old.acquaintance
-    person.world = world
-    return person
 
 
 def test_a_restart_finds_it_as_it_was() -> None:

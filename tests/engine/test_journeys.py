@@ -17,6 +17,7 @@ from penstock.engine.observe import EVERYBODY
 from penstock.signals import timing
 from penstock.signals.view import STAYED, Travel
 
+A = "login:a"
 FAR = "203.0.113.9"
 WHERE = {HOME: BERLIN, AWAY: LAGOS, FAR: SAO_PAULO}
 
@@ -24,7 +25,7 @@ WHERE = {HOME: BERLIN, AWAY: LAGOS, FAR: SAO_PAULO}
 def located(mode: str = "enforce") -> Person:
     """Alice, whose ten days are behind her, where a geo file is there."""
     person = alice(mode)
-    person.world.engine.detector.journeys.places = WHERE.get
+    person.world.engine.detector.journeys.adopt(WHERE.get)
     return person
 
 
@@ -50,6 +51,24 @@ def test_the_time_is_that_since_the_last_mail_from_there() -> None:
         person.world.wait(HOUR)
     person.send(strangers(1), AWAY)
     assert person.view.travel.seconds == pytest.approx(HOUR, abs=10)
+
+
+def test_a_night_s_sleep_changes_nothing() -> None:
+    """The service packs who is quiet, and a replay does not: both tell when it last wrote from home."""
+    found = []
+    for sleeps in (False, True):
+        person = located()
+        for _ in range(8):
+            person.send(FRIENDS[:1])
+            person.world.wait(HOUR)
+        person.world.wait(6 * HOUR)
+        for _ in range(3 * sleeps):
+            person.world.engine.roster.put_to_rest(person.world.at, 1000)
+        assert (person.key in person.world.engine.roster.senders) is not sleeps
+        person.send(strangers(1), FAR)
+        found.append(person.view.travel)
+    assert found[0] == found[1] and found[0].jumps == 1
+    assert found[0].seconds == pytest.approx(7 * HOUR, abs=10)
 
 
 def test_a_flight_is_a_journey_that_can_be_made() -> None:
@@ -117,52 +136,99 @@ def test_where_nobody_can_tell_nothing_is_kept() -> None:
 
 def table() -> Journeys:
     found = Journeys()
-    found.places = WHERE.get
+    found.adopt(WHERE.get)
     return found
 
 
 def test_what_was_before_a_decision_and_a_day_ago_does_not_count() -> None:
     found = table()
-    found.move("a", HOME, 0.0, 1000.0, False)
-    found.move("a", AWAY, 0.0, 1060.0, True)
-    found.move("a", FAR, 0.0, 1120.0, True)
-    assert found.today("a", 0.0, 1120.0).jumps == 2
-    assert found.today("a", 1060.0, 1120.0) == Travel(1, 1, *found.today("a", 1060.0, 1120.0)[2:])
-    assert found.today("a", 0.0, 1120.0 + 86400) == STAYED
+    found.move(A, HOME, 1000.0, False)
+    found.move(A, AWAY, 1060.0, True)
+    found.move(A, FAR, 1120.0, True)
+    assert found.today(A, 0.0, 1120.0).jumps == 2
+    assert found.today(A, 1060.0, 1120.0) == Travel(1, 1, *found.today(A, 1060.0, 1120.0)[2:])
+    assert found.today(A, 0.0, 1120.0 + 86400) == STAYED
 
 
 def test_from_an_unknown_place_nothing_follows_for_the_next() -> None:
     found = table()
     for at, address in enumerate((HOME, "10.0.0.1", AWAY)):
-        found.move("a", address, 0.0, 1000.0 + at, at > 0)
-    assert found.today("a", 0.0, 1010.0) == STAYED
+        found.move(A, address, 1000.0 + at, at > 0)
+    assert found.today(A, 0.0, 1010.0) == STAYED
+
+
+def test_an_address_is_looked_up_when_it_is_another_one() -> None:
+    asked, found = [], Journeys()
+    found.adopt(lambda address: asked.append(address) or WHERE.get(address))  # type: ignore[func-returns-value]
+    for at in range(100):
+        found.move(A, HOME if at < 90 else AWAY, 1000.0 + 3600 * at, at >= 90)
+    assert asked == [HOME, AWAY]
+    assert found._trips[A].countries == {"DE": 1000.0 + 3600 * 89, "NG": 1000.0 + 3600 * 99}
+    assert found.today(A, 0.0, 1000.0 + 3600 * 99).countries == 2, "both have seen mail of that day"
+
+
+def test_only_logins_travel() -> None:
+    found = table()
+    for key, address in (("ip:192.0.2.7", HOME), ("script:/srv/x.php", HOME), (A, "")):
+        found.move(key, address, 1000.0, False)
+    assert found._trips == {}
+
+
+def test_without_a_file_any_more_all_is_forgotten() -> None:
+    found = table()
+    found.move(A, HOME, 1000.0, False)
+    found.move(A, AWAY, 1060.0, True)
+    found.adopt(WHERE.get)
+    assert found.today(A, 0.0, 1060.0).jumps == 1, "a newer file is no reason to"
+    found.adopt(None)
+    assert found.today(A, 0.0, 1060.0) == STAYED and found._trips == {}
+
+
+def test_who_writes_goes_on_being_known_when_the_table_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though it does not move: others that were there later go first."""
+    monkeypatch.setattr(journeys, "MOST_TRIPS", 10)
+    found = table()
+    for n in range(1000):
+        found.move(A, HOME, 1000.0 + 10 * n, False)
+        found.move(f"login:{n}", HOME, 1000.0 + 10 * n, False)
+    found.move(A, AWAY, 11_000.0, True)
+    assert found.today(A, 0.0, 11_000.0).jumps == 1
+
+
+def test_a_log_that_tells_late_makes_no_journey_of_it() -> None:
+    """Seven hours before it was in Lagos, says a log that was read only now."""
+    found = table()
+    found.move(A, HOME, 100_000.0, False)
+    found.move(A, AWAY, 100_000.0 - 7 * HOUR, True)
+    found.move(A, HOME, 100_060.0, False)
+    assert found.today(A, 0.0, 100_060.0) == STAYED
 
 
 def test_a_clock_that_was_set_back_makes_no_journey() -> None:
     found = table()
-    found.move("a", HOME, 0.0, 100_000.0, False)
-    found.move("a", AWAY, 99_999.0, 50_000.0, True)
-    assert found.today("a", 0.0, 100_000.0) == STAYED
+    found.move(A, HOME, 100_000.0, False)
+    found.move(A, AWAY, 50_000.0, True)
+    assert found.today(A, 0.0, 100_000.0) == STAYED
 
 
 def test_the_table_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journeys, "MOST_TRIPS", 100)
     found = table()
     for n in range(1000):
-        found.move(f"s{n}", HOME, 0.0, 1000.0 + n, False)
-    assert len(found._trips) <= 100 and "s999" in found._trips
-    found.move("late", HOME, 0.0, 1e6, False)
+        found.move(f"login:{n}", HOME, 1000.0 + n, False)
+    assert len(found._trips) <= 100 and "login:999" in found._trips
+    found.move("login:late", HOME, 1e6, False)
     assert len(found._trips) == 99, "and what is over goes by itself"
 
 
 def test_one_login_s_travels_are_bounded() -> None:
     found = Journeys()
-    found.places = lambda address: Place(
-        address, float(len(found._trips)), float(int(address, 36) % 300 - 150), 1.0
+    found.adopt(
+        lambda address: Place(address, float(len(found._trips)), float(int(address, 36) % 300 - 150), 1.0)
     )
     for n in range(3000):
-        found.move("a", "".join(chr(65 + n // 26**i % 26) for i in (1, 0)), 0.0, 1000.0 + n, True)
-    trip = found._trips["a"]
+        found.move(A, "".join(chr(65 + n // 26**i % 26) for i in (1, 0)), 1000.0 + n, True)
+    trip = found._trips[A]
     assert 1 < len(trip.jumps) <= journeys.MOST_JUMPS and len(trip.countries) <= journeys.MOST_COUNTRIES
 
 
@@ -182,9 +248,11 @@ def test_a_machine_s_messages_to_strangers_are_steady() -> None:
     assert suspect.findings["timing"].weight == pytest.approx(timing.MOST, abs=0.05)
 
 
-@pytest.mark.parametrize("gaps", [(5, 60, 9, 300, 30, 120, 14, 900), (4000,) * 8])
+@pytest.mark.parametrize(
+    "gaps", [(5, 60, 9, 300, 30, 120, 14, 900), (4000,) * 8, (3650, 3500, 3520, 3500, 3480, 3650)]
+)
 def test_a_person_s_are_not(gaps: tuple[int, ...]) -> None:
-    """Nor what comes once in an hour or more."""
+    """Nor what comes once in an hour or more: with it a new run begins."""
     person = alice("shadow")
     for n, gap in enumerate(gaps):
         person.send(strangers(1, n), gap=float(gap))

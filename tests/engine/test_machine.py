@@ -146,7 +146,7 @@ class Traffic(RuleBasedStateMachine):
         second = smtpd.ask("RCPT", address)
         assert (second.verb, second.reference) == (first.verb, first.reference)
         flight = self.world.engine.flights.get(f"{smtpd.host} {smtpd.instance}")
-        if flight is not None and flight.live:
+        if flight is not None and (flight.live or flight.verdict is not None):
             assert before == [self.world.total(c, key) for key in KEYS for c in counters]
         if first.verb is Verb.PASS:
             mail.accepted.add(address)

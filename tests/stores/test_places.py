@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from geo import BERLIN, HANOI, LAGOS, PLACES, city, mmdb, write
-from penstock.stores.places import RADIUS, BadPlaces, Places
+from penstock.stores.places import KEPT, LONGEST, RADIUS, BadPlaces, Places, check
 
 
 def opened(folder: Path, data: bytes) -> Places:
@@ -76,9 +77,44 @@ def test_the_file_may_be_replaced_or_cut_while_it_is_read(tmp_path: Path) -> Non
 
 
 def wrong(path: Path) -> str:
-    with pytest.raises(BadPlaces) as found:
-        Places(path)
-    return str(found.value)
+    """What is said of it, whether it is read or only checked."""
+    said = []
+    for use in (Places, check):
+        with pytest.raises(BadPlaces) as found:
+            use(path)
+        said.append(str(found.value))
+    assert said[0] == said[1]
+    return said[0]
+
+
+def test_a_download_that_was_cut_short(tmp_path: Path) -> None:
+    path = write(tmp_path / "geo.mmdb")
+    for part in (0.1, 0.5, 0.99):
+        path.write_bytes(WHOLE[: int(part * len(WHOLE))])
+        assert "not in MaxMind's format" in wrong(path) or "is damaged" in wrong(path)
+
+
+def test_a_check_reads_little_of_a_large_file(tmp_path: Path) -> None:
+    path, empty = write(tmp_path / "geo.mmdb"), 1 << 28
+    data = path.read_bytes()
+    separator = data.index(b"\xab\xcd\xefMaxMind.com")
+    with path.open("wb") as file:
+        file.write(data[:separator])
+        file.seek(empty, os.SEEK_CUR)
+        file.write(data[separator:])
+    tracemalloc.start()
+    check(path)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 4 << 20
+
+
+def test_what_cannot_be_an_address_is_not_kept(tmp_path: Path) -> None:
+    """A line of a log may say anything."""
+    found = Places(write(tmp_path / "geo.mmdb"))
+    for n in range(100):
+        assert found.of(f"192.0.2.7%{n:{LONGEST}}") is None
+    assert found._kept.cache_info()[2:] == (KEPT, 0)
 
 
 def test_what_is_said_of_files_that_cannot_be_used(tmp_path: Path) -> None:
@@ -114,7 +150,10 @@ def test_a_damaged_file_is_refused_or_tells_nothing_impossible(
         found = opened(tmp_path, bytes(damaged[: data.draw(st.integers(len(WHOLE) // 2, len(WHOLE)))]))
     except BadPlaces as error:
         assert str(error).isprintable() and len(str(error)) < 200
+        with pytest.raises(BadPlaces):
+            check(tmp_path / "geo.mmdb")
         return
+    check(tmp_path / "geo.mmdb")
     for address in ("192.0.2.7", "198.51.100.9", "2001:db8::1", "65.1.2.3"):
         place = found.of(address)
         assert place is None or (len(place.country) == 2 and abs(place.latitude) <= 90)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC
 from typing import Any
 
 from penstock.core.events import Event
+from penstock.core.journey import Place
 from penstock.core.policy import Action, Entry, PauseRule, Policy, Verb
 from penstock.core.replies import ReplyClass, Rule
 from penstock.study.reading import Reading
@@ -53,13 +54,18 @@ def in_order(*parts: Iterable[Event]) -> list[Event]:
 
 
 class Done:
-    """A replay of these events, with its summary and its decisions."""
+    """A replay of these events, with its summary and its decisions. ``places``: where addresses are."""
 
     def __init__(
-        self, rules: Policy, *parts: Iterable[Event], entries: dict[str, Entry] | None = None
+        self,
+        rules: Policy,
+        *parts: Iterable[Event],
+        entries: dict[str, Entry] | None = None,
+        places: Mapping[str, Place] | None = None,
     ) -> None:
         written = io.StringIO()
         self.replay = Replay(rules, FakeDirectory(entries), written)
+        self.replay.journeys.adopt(places.get if places is not None else None)
         self.replay.feed(in_order(*parts))
         self.replay.finish()
         self.text = written.getvalue()

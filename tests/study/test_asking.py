@@ -11,7 +11,9 @@ from penstock.core.acquaintance import Acquaintance
 from penstock.core.events import Attempt
 from penstock.core.evidence import Detection
 from penstock.core.flight import Channel
+from penstock.core.ledger import Counter
 from penstock.core.policy import Action, Entry, PauseRule, Policy, Verb
+from penstock.core.standing import State
 from penstock.engine import Engine
 from penstock.study.asking import AskedAtOnce
 from penstock.study.memory import Memory
@@ -71,7 +73,7 @@ bounds = st.lists(
     bounds,
     st.sampled_from([Verb.DEFER, Verb.HOLD, Verb.REJECT, Verb.MARK]),
     st.sampled_from([Verb.DEFER, Verb.HOLD]),
-    st.sampled_from(["off", "shadow", "enforce"]),
+    st.sampled_from(["off", "shadow", "enforce", "eager"]),
 )
 @settings(max_examples=100, deadline=None, phases=[Phase.explicit, Phase.generate])
 def test_the_answers_and_the_counts_are_the_same(
@@ -84,8 +86,11 @@ def test_the_answers_and_the_counts_are_the_same(
         pauses=(PauseRule(limits("refused 40/h")[0], 1800),),
         parent_limits=limits("45/h"),
     )
-    rules = replace(rules, detection=Detection(mode))
+    eager = mode == "eager"  # a little evidence pauses
+    rules = replace(rules, detection=Detection("enforce", 3_000, 0.05) if eager else Detection(mode))
     quick, plain = engines(rules)
+    for engine in (quick, plain):
+        engine.detector.dead(engine.roster.get("login:c@example.com", T0), "gone@example.net", T0)
     at = T0
     for number, (sender, n, start, gap, size) in enumerate(sent):
         at += gap
@@ -98,3 +103,24 @@ def test_the_answers_and_the_counts_are_the_same(
         other = quick.roster.senders[key]
         assert list(other.ledger.counts()) == list(sender_found.ledger.counts())
         assert other.standing == sender_found.standing
+        one, two = (engine.casework.incidents.of(key) for engine in (quick, plain))
+        assert (one.stopped if one else 0) == (two.stopped if two else 0)
+        cases = [engine.detector.cases.get(key) for engine in (quick, plain)]
+        assert len({tuple(case.under_way) if case else None for case in cases}) == 1
+    stretches = [
+        {code: each.recipients for code, each in engine.refusals.by_reference.items()}
+        for engine in (quick, plain)
+    ]
+    assert stretches[0] == stretches[1]
+
+
+def test_what_was_held_already_is_not_stopped_twice() -> None:
+    """Nobody brings it again: it only stays where it is."""
+    quick, _ = engines(policy("9/h", paused=Action(Verb.HOLD)))
+    quick.roster.change_standing(WHO[2], State.PAUSED, T0, "admin:a", "spam", None, State.OPEN)
+    a = Attempt(T0, "", "END-OF-MESSAGE", "192.0.2.7", "a@example.com", "", 0, "", "", 100, "", "", WHO[2])
+    people = [f"r{i}@example.net" for i in range(7)]
+    for released in (False, True, True):
+        assert len(quick.decide_all(a, people, Channel(""), released)) == 7
+    assert quick.roster.get(WHO[2], T0).ledger.total(Counter.STOPPED, int(T0), 3600) == 7
+    assert [each.recipients for each in quick.refusals.by_reference.values()] == [7]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from geo import BERLIN, LAGOS
 from penstock.core.decision import Decision
 from penstock.core.events import Bounced, Event
 from penstock.core.evidence import Detection
@@ -120,6 +121,32 @@ def test_what_is_held_during_a_pause_goes_out_after_it() -> None:
     done = Done(rules, *bad, message(MONDAY + 60, 3, start=9), message(MONDAY + DAY, sender=BOB))
     assert (done.flow, [line["recipients"] for line in done.decisions]) == ((0, 3), [3])
     assert "01:00:02" <= str(later(done)[0]) <= "01:00:12"
+
+
+def test_who_is_not_there_when_held_mail_goes_out_does_not_come_from_there() -> None:
+    """At home at 10 o'clock, ten hours later abroad (held), at 6 at home: what is released at 7 says nothing
+    of where anybody is."""
+    home, abroad, start = "192.0.2.7", "198.51.100.9", MONDAY + 10 * DAY + 10 * HOUR
+    life = [message(MONDAY + day * DAY, 1, start=day % 3) for day in range(10)]
+    day = [mail(start, ALICE, 4, home), mail(start + 10 * HOUR, ALICE, 4, abroad)]
+    back = [mail(start + 20 * HOUR, ALICE, 1, home)]
+    rules = replace(ruled("5/21h", **HOLD), detection=Detection("shadow"))
+    done = Done(rules, *life, day, back, places={home: BERLIN, abroad: LAGOS})
+    assert done.flow == (0, 4) and "07:00:00" <= str(later(done)[0]) <= "07:20:00"
+    assert done.replay.journeys.today(ALICE, 0.0, start + 22 * HOUR).jumps == 0
+    assert counted(done, Counter.NETWORKS) == 1, "of the day on which it came, not of the next as well"
+
+
+def test_the_pace_at_which_held_mail_goes_out_is_not_its_sender_s() -> None:
+    """Letters of an hour's pause, all released at its end."""
+    bad = [message(MONDAY + i, fate="bounced", start=i) for i in range(2)]
+    burst = [message(MONDAY + 60 + 9 * i * i, start=9 + i) for i in range(12)]
+    rules = ruled("1000/h", pauses=pause("unknown-user 2/d"), probation_for=HOUR, **HOLD)
+    done = Done(
+        replace(rules, detection=Detection("shadow")), *bad, *burst, message(MONDAY + DAY, sender=BOB)
+    )
+    assert done.flow == (0, 12)
+    assert counted(done, Counter.STEADY) == 0
 
 
 # --- pauses ---------------------------------------------------------------------------------------

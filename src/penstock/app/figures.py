@@ -27,6 +27,8 @@ def degraded(node: Node) -> list[str]:
         found.append(node.intake.problem)
     if node.queue is not None:
         found += node.queue.problems
+    if node.places_problem:
+        found.append(node.places_problem)
     return found + [f"no traffic on {name} for {seconds:.0f} s" for name, seconds in node.silent()]
 
 

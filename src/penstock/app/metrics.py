@@ -93,6 +93,7 @@ def _degraded(node: Node) -> Values:
         (("logs",), float(any(watched.problems() for watched in node.logs))),
         (("reports",), float(node.intake is not None and bool(node.intake.problem))),
         (("queue",), float(node.queue is not None and bool(node.queue.problems))),
+        (("geo",), float(bool(node.places_problem))),
     ]
 
 

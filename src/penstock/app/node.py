@@ -32,7 +32,7 @@ class Node:
 
     ``traffic``: figures of each policy listener by its address, ``milters``: of each milter listener.
     ``logs``: those that are followed.
-    ``loaded_at``: when the policy in force was read.
+    ``loaded_at``: when the policy in force was read. ``places_problem``: why its geo file is not used, or "".
     """
 
     state: StateFolder
@@ -58,6 +58,7 @@ class Node:
         self.reports: ReportServer | None = None
         self.intake: Intake | None = None
         self.queue: QueueKeeper | None = None
+        self.places_problem = ""
 
     def silent(self) -> list[tuple[str, float]]:
         """Listeners without a question for longer than the policy allows: (name, seconds)."""

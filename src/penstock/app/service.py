@@ -78,11 +78,10 @@ class Service(Node):
         settings, now = self.settings, self.started_at
         listeners.raise_file_limit()
         try:
-            places = parts.places(settings)
             self.state = StateFolder(settings.state)
             sockets = [(address, listeners.bind(address)) for address in settings.listen.policy]
             self._milters.bind()
-        except (InUse, ListenError, BadPlaces) as error:
+        except (InUse, ListenError) as error:
             raise StartError(str(error)) from None
         self.recovery = recover(settings.state)
         for problem in self.recovery.problems:
@@ -103,7 +102,7 @@ class Service(Node):
             self.acquaintances.acquaintance,
             now,
         )
-        self.engine.detector.journeys.places = places
+        self._open_places()
         self._start_parts(loop)
         await self._open_queue()
         await self._open_control()
@@ -128,6 +127,16 @@ class Service(Node):
         log.info(
             "serving", listeners=list(self.traffic), senders=len(self.counts.sleeping()), mode=settings.mode
         )
+
+    def _open_places(self) -> None:
+        """A geo file that cannot be used keeps nobody from guarding the mail without it."""
+        try:
+            self.engine.detector.journeys.adopt(parts.places(self.settings))
+        except BadPlaces as error:
+            self.places_problem = (
+                f"geo file {error}; the signal journey sees nothing until a reload finds a City file there"
+            )
+            log.error("the geo file cannot be used", why=self.places_problem)
 
     def _start_parts(self, loop: asyncio.AbstractEventLoop) -> None:
         """What stands around the engine."""
@@ -252,7 +261,8 @@ class Service(Node):
             log.warning("the queue or its helper has changed: that takes a restart")
         self.settings = replace(new, listen=old.listen, state=old.state)
         self.engine.adopt(new.policy)
-        self.engine.detector.journeys.places = places
+        self.engine.detector.journeys.adopt(places)
+        self.places_problem = ""
         self.engine.origins.shared = frozenset(new.local.shared_users)
         self.engine.budget.adopt(new.queue.held_messages, new.queue.held_bytes)
         if self.queue is not None:

@@ -253,6 +253,9 @@ def _problems(status: Status) -> Iterator[Check]:
     for problem in problems:
         if problem.startswith("no traffic"):
             yield Check("traffic", False, problem, "Is Postfix running, and does it still ask? See below.")
+        elif problem.startswith("geo file"):
+            hint = "Fetch it again (geoipupdate), then penstock config check, then penstock reload."
+            yield Check("geo", False, problem, hint)
         else:
             hint = f"Make room or mend the rights in {status['state']}; it recovers by itself."
             yield Check("records", False, problem, hint)

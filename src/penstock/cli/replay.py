@@ -109,7 +109,7 @@ def _run(
             reading = Reading(sources, zone_of(timezone), year, time.time(), settings.roots)
             done = Replay(settings.policy, directory, decisions)
             done.origins.shared = frozenset(settings.local.shared_users)
-            done.journeys.places = places(settings)
+            done.journeys.adopt(places(settings))
             with _rare_collections():
                 done.feed(reading.events(Join()))
                 done.finish()

@@ -33,7 +33,7 @@ def serve(config_file: Path | None, state: Path | None, listen: tuple[str, ...],
 
     set_up(log_format)
     try:
-        settings = load(config_file or default_path())
+        settings = load(config_file or default_path(), opens=False)
     except ConfigError as error:
         raise click.ClickException(
             "the policy file is not valid:\n" + "\n".join(map(str, error.problems))

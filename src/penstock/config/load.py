@@ -29,10 +29,11 @@ def default_path() -> Path | None:
     return STANDARD if STANDARD.exists() else None
 
 
-def load(path: Path | None = None, at: float | None = None) -> Settings:
+def load(path: Path | None = None, at: float | None = None, opens: bool = True) -> Settings:
     """The settings of a policy file, or the built-in ones without one; raises ConfigError.
 
-    ``at`` (seconds since the epoch; default: now) tells which exceptions have ended.
+    ``at`` (seconds since the epoch; default: now) tells which exceptions have ended. ``opens``: a file that
+    it names and that cannot be used is an error; a service that starts goes without that file instead.
     """
     if path is None:
         return parse("", at=at)
@@ -41,15 +42,15 @@ def load(path: Path | None = None, at: float | None = None) -> Settings:
             mode, data = os.fstat(file.fileno()).st_mode, file.read()
     except OSError as wrong:
         raise ConfigError([Problem(str(path), f"cannot be read: {wrong.strerror or wrong}")]) from None
-    settings = parse(_decoded(data, path), str(path), at)
+    settings = parse(_decoded(data, path), str(path), at, opens)
     warnings = (*_permission_warnings(path, mode, settings), *settings.warnings)
     return replace(settings, file=path, warnings=warnings)
 
 
-def parse(text: str, name: str = "policy", at: float | None = None) -> Settings:
+def parse(text: str, name: str = "policy", at: float | None = None, opens: bool = True) -> Settings:
     """The settings of a policy file's text; raises ConfigError with everything that is wrong."""
     file = _document(text, name)
-    report = Report()
+    report = Report(opens=opens)
     spot = Spot("", report)
     document = effective(file, spot)
     settings = build(file, document, spot, time.time() if at is None else at)

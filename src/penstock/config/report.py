@@ -37,10 +37,11 @@ class ConfigError(Exception):
 
 @dataclass
 class Report:
-    """What has been found so far."""
+    """What has been found so far. ``opens``: files that are named are looked into."""
 
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    opens: bool = True
 
 
 @dataclass(frozen=True)

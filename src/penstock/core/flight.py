@@ -52,7 +52,7 @@ class Flight:
     ``live``: what it has charged stands in the ledgers. ``landed_at`` (seconds) and ``kib``: when it was
     committed, and the size charged then. ``verdict``: the decision that holds for
     the whole message. ``foreign``: the client's network if it is not the sender's own; ``strangers``:
-    recipients that were new to the sender.
+    recipients that were new to the sender. ``released``: it was held and goes now, without its sender.
     """
 
     __slots__ = (
@@ -67,6 +67,7 @@ class Flight:
         "live",
         "message_at",
         "recipients",
+        "released",
         "repeats",
         "senders",
         "strangers",
@@ -91,6 +92,7 @@ class Flight:
         self.verdict: Decision | None = None
         self.foreign = ""
         self.strangers = 0
+        self.released = False
 
     @property
     def airborne(self) -> bool:
@@ -101,8 +103,19 @@ class Flight:
         """Some of its recipients were refused (under warn_if_reject Postfix accepts them all the same)."""
         return any(isinstance(known, Decision) for known in self.recipients.values())
 
+    @property
+    def named(self) -> int:
+        """How many recipients were told of, one that was named again counted again (as Postfix does)."""
+        return len(self.recipients) + sum((self.unnamed or {}).values()) + self.repeats
+
+    def stop(self, decision: Decision) -> int:
+        """Nothing of it goes: the decision is every recipient's. How many had passed."""
+        n, self.charged, self.verdict = self.charged, 0, decision
+        self.recipients = dict.fromkeys(self.recipients, decision)
+        return n
+
     def add_unnamed(self, second: int, n: int) -> None:
-        """Remember recipients that are charged by their number only."""
+        """Remember recipients that are known by their number only."""
         if self.unnamed is None:
             self.unnamed = {}
         self.unnamed[second] = self.unnamed.get(second, 0) + n

@@ -3,7 +3,8 @@
 The last week does not count, so nobody can raise his own bar while he is at it; and it is the second-largest
 day that counts, so that one day, honest or not, raises nothing. What an attacker who is patient gains is
 bounded by what the floors leave him anyway. Of a sender younger than two weeks all but the last day counts:
-there is nothing else. Days under suspicion do not count, up to three weeks of them.
+there is nothing else. Days since a suspicion that the outcomes bear out do not count, up to three weeks of
+them.
 """
 
 from __future__ import annotations

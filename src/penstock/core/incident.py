@@ -55,8 +55,8 @@ class Suspect:
     ``began_at``: its first novel recipient within the day before suspicion; ``suspicion``, ``findings``:
     when it was highest; ``prior``: what the findings were added to; ``counts``: counter's name → the most
     that a look found within 24 hours. ``leak``: novel recipients that got through, those of that day before
-    suspicion included; ``stopped``: answers that let nothing pass, a repeated question counted again.
-    ``customer``, ``profile``: whose it is.
+    suspicion included; ``stopped``: recipients turned away or held, those of another try counted
+    again. ``customer``, ``profile``: whose it is.
     """
 
     sender: str

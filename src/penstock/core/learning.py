@@ -32,7 +32,7 @@ so a verdict that was expected moves little, a false pause most. A step fades wi
 within LEAST_FACTOR … MOST_FACTOR. One customer moves one factor once a month: no single verdict and no
 single customer can blind a signal, and good behaviour teaches nothing, only an administrator's word does.
 
-Cost: a lesson is some 500 bytes a sender; a sender without one costs two look-ups when it is looked at.
+Cost: a lesson is some 500 bytes a sender; a sender without one costs three look-ups when it is looked at.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import islice
 from typing import Final
 
 from penstock.core.evidence import Finding
@@ -52,14 +53,12 @@ LASTS: Final = 180 * DAY
 """Seconds for which a lesson about a sender holds if nobody says otherwise."""
 
 BRIEFLY: Final = DAY
-"""Seconds for which what was judged is not held against a sender of whom nothing was to be learned."""
+"""Seconds for which what was judged is not held against a sender of whom nothing was to be learned, or that
+has another profile instead."""
 
 SETTLES: Final = 2 * DAY
 SAME: Final = 2.0
 """So many times what was seen is still the same kind of thing."""
-
-FLOW: Final = "flow"
-"""The group of signals that see how much is sent, and to whom."""
 
 DOUBT: Final = 25
 """So many recipients with the usual share are added to those seen, where chance may explain what came back:
@@ -79,6 +78,9 @@ LEAST_FOREIGN, MOST_FOREIGN = 3, 20
 
 PATTERN: Final = 0.5
 """How much of a signal's weight a lesson about others takes away."""
+
+MOST_DAYS: Final = 20
+"""Days of others that a sender's is held against: an incident may have a thousand senders."""
 
 RATE: Final = 0.03
 FADES: Final = 180 * DAY
@@ -129,9 +131,9 @@ class Lesson:
     """What one verdict has taught; its name is the incident's.
 
     ``learn``: how far it reaches; ``about``: for a pattern, whom (``customer:4711``, ``profile:personal``);
-    ``until``: when its allowance ends; ``signals``, ``groups``: what spoke; ``seen``: sender → what the day
-    of the incident was like; ``who``: whose incident it was; ``steps``: signal → step of ln f; ``given``:
-    the profile that its senders were given.
+    ``until``: when its allowance ends, or the profile that it gave; ``signals``, ``groups``: what spoke;
+    ``seen``: sender → what the day of the incident was like; ``who``: whose incident it was; ``steps``:
+    signal → step of ln f; ``given``: the profile that its senders were given.
     """
 
     incident: str
@@ -154,6 +156,11 @@ class Lesson:
         """When nothing of it is left."""
         return max(self.until, self.at + FADES) if self.steps else self.until
 
+    @property
+    def allows_until(self) -> float:
+        """When its allowance ends."""
+        return min(self.until, self.at + BRIEFLY) if self.learn is Learn.PROFILE else self.until
+
     def covers(self, finding: Finding) -> bool:
         """Whether the finding is of the kind that was judged, or of what a day's likeness is measured by."""
         if finding.weight <= 0:
@@ -162,11 +169,11 @@ class Lesson:
 
     def forgives(self, sender: str, now: Counts, at: float) -> bool:
         """Whether what a sender has done since (``now``) is like what was judged legitimate."""
-        if at >= self.until:
+        if at >= self.allows_until:
             return False
         seen = self.seen.get(sender)
         if seen is None:
-            return any(is_like(each, now, 1.0, False) for each in self.seen.values())
+            return any(is_like(each, now, 1.0, False) for each in islice(self.seen.values(), MOST_DAYS))
         return is_like(seen, now, SAME, at < self.at + SETTLES)
 
     def absorb(self, sender: str, now: Counts, at: float) -> bool:

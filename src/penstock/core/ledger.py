@@ -308,11 +308,6 @@ class Ledger:
         for entry in self._entries:
             yield (entry >> _SLOT_SHIFT) * SLOT, entry >> _COUNT_BITS & _COUNTER, entry & _MOST
 
-    @property
-    def mailed_at(self) -> int:
-        """Second of the slot in which mail was last counted as it came; 0 when not since it was unpacked."""
-        return self._slot * SLOT
-
     def last_at(self) -> int:
         """Second of the newest slot with a count; 0 when there is none."""
         if self._recipients or self._messages:

@@ -138,11 +138,12 @@ def learned(lesson: Lesson) -> str:
     *names, last = lesson.signals or ("nothing",)
     signals = f"{', '.join(names)} and {last}" if names else last
     what = f"up to twice the scale seen, {signals} will not be held against {who}"
-    until = f" until {when(lesson.until)}."
+    until = f" until {when(lesson.allows_until)}."
     if lesson.learn is Learn.PATTERN:
         return f"{what}, and half as much against {lesson.about}{until}"
     if lesson.learn is Learn.PROFILE:
-        return f"{who} has the profile {lesson.given}; {what}{until}"
+        given = f"{who} has the profile {lesson.given} until {when(lesson.until)}"
+        return f"{given}; {what}{until}"
     return f"{what}{until}"
 
 

@@ -23,8 +23,8 @@ UNNOTICED = 3
 @dataclass(slots=True)
 class Watch:
     """What the signals remember of one sender between two looks. ``network``: the newest that is new to
-    it; ``suspected_at``: when a case was last opened; ``doubted_since``: when the
-    first of a row of them was, each opened within a week of the one before."""
+    it; ``suspected_at``: when it last looked suspicious; ``doubted_since``: since when it
+    has, with less than a week between two such looks."""
 
     habit: Habit
     network: str = ""

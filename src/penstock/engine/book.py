@@ -7,6 +7,7 @@ from typing import Final
 
 from penstock.core import explain
 from penstock.core.decision import Refusal
+from penstock.core.flight import Flight
 from penstock.core.ledger import Counter
 from penstock.core.sender import Excess, Sender
 from penstock.engine.refusals import Refusals
@@ -42,6 +43,13 @@ class Book:
         sender.spare_messages -= messages
         sender.ledger.mail(second, recipients, messages)
         self._append_mail(sender, second, recipients, messages)
+
+    def refund(self, flight: Flight, counter: int, second: int, n: int) -> None:
+        """Give back to all senders of a message what was counted in that second."""
+        if n:
+            for sender in flight.senders:
+                self.count(sender, counter, second, -n)
+                sender.look_again()
 
     def suspected(self, sender: Sender, since: float, why: str, at: float) -> Refusal:
         """The stretch of refusals for a suspicion that began at ``since``."""

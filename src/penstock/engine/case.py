@@ -11,6 +11,9 @@ from penstock.core.policy import WHOLE_MESSAGE
 from penstock.core.sender import Sender
 from penstock.signals.view import View
 
+UNCOUNTED: Final = 1 << 30
+"""Canaries where nobody is stopped."""
+
 CALM: Final = 6 * 3600.0
 """Seconds below ``slow_at`` after which a case is closed."""
 
@@ -87,7 +90,8 @@ class Case:
         """Somebody got it; whether it was a canary that was under way."""
         if self.under_way.pop(address, None) is None:
             return False
-        self.good += GOOD if self.sender.startswith("login:") else GOOD_OF_SCRIPT
+        more = GOOD if self.sender.startswith("login:") else GOOD_OF_SCRIPT
+        self.good = min(self.good + more, MOST_UNDER_WAY)
         return True
 
     def came_back(self, address: str) -> None:
@@ -102,11 +106,12 @@ class Case:
 
     def is_full(self, address: str, canaries: int, at: float) -> bool:
         """Whether all canaries are under way, this one not among them."""
-        if address in self.under_way:
+        if address in self.under_way or canaries == UNCOUNTED:
             return False
         for other in [one for one, since in self.under_way.items() if since + PATIENCE <= at]:
             del self.under_way[other]
-        return len(self.under_way) >= canaries * (AT_HOME if self.at_home else 1) + self.good
+        may = canaries * (AT_HOME if self.at_home else 1) + self.good
+        return len(self.under_way) >= min(may, MOST_UNDER_WAY)
 
     def may_try(self, sender: Sender, address: str, flight: Flight, canaries: int, at: float) -> bool:
         """Whether a canary may go. Where a refusal stops a whole message, one whole message goes when no

@@ -18,11 +18,11 @@ from penstock.core.acquaintance import Acquaintance
 from penstock.core.events import Attempt, Message
 from penstock.core.evidence import ALLEGED, Detection, Finding
 from penstock.core.flight import Flight
-from penstock.core.ledger import Counter
+from penstock.core.ledger import Counter, whole
 from penstock.core.sender import Excess, Sender
 from penstock.core.standing import State, change
 from penstock.engine.book import Book
-from penstock.engine.case import CALM, MOST_MET, Case
+from penstock.engine.case import CALM, MOST_MET, UNCOUNTED, Case
 from penstock.engine.familiar import DIED, REACHED, Familiar
 from penstock.engine.providers import Providers
 from penstock.engine.roster import Roster
@@ -30,9 +30,6 @@ from penstock.engine.weighing import Weighing
 from penstock.signals.view import OF_A_DAY
 
 DAY: Final = 86400
-UNCOUNTED: Final = 1 << 30
-"""Canaries where nobody is stopped."""
-
 LOOK_AGAIN: Final = 600.0
 """Seconds after which a sender with a case is looked at again when it sends."""
 
@@ -97,9 +94,10 @@ class Detector:
     def admit(self, a: Attempt, recipient: str, flight: Flight) -> Case | None:
         """None when the recipient may pass, else the case for which it must not. Counts it when it is new."""
         sender, known = flight.senders[0], self.acquaintance
-        if not flight.charged:
+        if not flight.charged and not flight.released:
             if hash((a.client_address, a.envelope_from)) == sender.origin and a.at < sender.origin_until:
                 flight.foreign = sender.foreign
+                self.journeys.move(sender.key, a.client_address, a.at, bool(flight.foreign))
             else:
                 self._arrive(sender, a, flight)
         address, own = recipient.lower(), sender.number or self._familiar.number_of(sender)
@@ -137,7 +135,7 @@ class Detector:
             return case
         if familiar.ask(sender, address, number, int(at)):
             flight.strangers += 1
-            if flight.strangers == 1 and (case is None or not case.slowed):
+            if flight.strangers == 1 and not flight.released and (case is None or not case.slowed):
                 familiar.pace(sender, int(at))
             if flight.foreign:
                 familiar.from_abroad(sender, flight.foreign, int(at), True)
@@ -175,7 +173,7 @@ class Detector:
             return False
         if sender.standing.state is not State.OPEN:
             return False
-        now, day = sender.ledger.sums(int(at), (UNDER_WAY, DAY))
+        now, day = sender.ledger.sums(int(at), (UNDER_WAY, whole(DAY, int(at))))
         sent = day[Counter.RECIPIENTS] - now[Counter.RECIPIENTS]
         if day[Counter.DELIVERED] < ARRIVED * sent:
             return False
@@ -258,6 +256,10 @@ class Detector:
             case.came_back(address)
         self._look(sender, at)
 
+    def recall(self, suspected: Callable[[str], tuple[float, float] | None]) -> None:
+        """Who tells when a sender was under suspicion before this process knew it."""
+        self._familiar.suspected = suspected
+
     # --- looking ----------------------------------------------------------------------------
 
     def _look(self, sender: Sender, at: float) -> Case | None:
@@ -279,6 +281,8 @@ class Detector:
             if found < rules.slow_at:
                 return None
             case = self._open(sender, at)
+        if found >= rules.slow_at:
+            self._familiar.suspect(sender, at)
         if sender.standing.stopped:
             self._enrich(case, sender, found, findings)
             return case
@@ -308,8 +312,9 @@ class Detector:
     def _tested(self, sender: Sender, findings: tuple[Finding, ...], at: float) -> bool:
         """Whether enough has come back for a verdict, or something else than the flow and its origin speaks
         against the sender: who is only slowed loses minutes."""
-        told = sender.ledger.total(Counter.PROVEN, int(at), DAY)
-        told += sender.ledger.total(Counter.NEWLY_DEAD, int(at), DAY)
+        second, day = int(at), whole(DAY, int(at))
+        outcomes = (Counter.PROVEN, Counter.NEWLY_DEAD)
+        told = sum(sender.ledger.total(counter, second, day) for counter in outcomes)
         others = sum(one.weight for one in findings if one.group not in ALLEGED and one.weight > 0)
         return told >= TESTED or others >= (self._rules.pause_at - self._rules.prior) / 2
 
@@ -318,7 +323,6 @@ class Detector:
             del self.cases[next(iter(self.cases))]
         case = self.cases[sender.key] = Case(sender.key, at, 0.0, (), at)
         sender.origin_until = 0.0
-        self._familiar.suspect(sender, at)
         return case
 
     def _acquit(self, case: Case) -> None:

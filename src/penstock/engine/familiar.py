@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import replace
 from typing import Final
 
@@ -10,7 +10,7 @@ from penstock.core.acquaintance import Acquaintance, kind_of
 from penstock.core.evidence import Usual
 from penstock.core.freemail import FREEMAIL
 from penstock.core.habit import LASTS, habit_of
-from penstock.core.ledger import Counter
+from penstock.core.ledger import Counter, whole
 from penstock.core.sender import Sender, Watch
 from penstock.engine.book import Book
 from penstock.engine.fingerprints import Fingerprints
@@ -67,7 +67,9 @@ def _on(day: int) -> int:
 
 
 class Familiar:
-    """What is usual for the senders of one node. ``suspects``: keys of senders of whom nothing is learned."""
+    """What is usual for the senders of one node. ``suspects``: keys of senders of whom nothing is learned.
+    ``suspected``: tells from when to when (seconds) a sender was last under suspicion, None for one that
+    never was, or wrongly."""
 
     def __init__(
         self, roster: Roster, book: Book, acquaintance: Acquaintance, suspects: Container[str]
@@ -80,6 +82,7 @@ class Familiar:
         self._roster = roster
         self._book = book
         self._suspects = suspects
+        self.suspected: Callable[[str], tuple[float, float] | None] = lambda key: None
 
     def number_of(self, sender: Sender) -> int:
         """The sender's part in a pair."""
@@ -104,8 +107,7 @@ class Familiar:
         if not address or sender.kind != "login":
             return ""
         found = self._come_from(sender, address, at)
-        if self.journeys.places is not None:
-            self.journeys.move(sender.key, address, sender.ledger.mailed_at, at, bool(found))
+        self.journeys.move(sender.key, address, at, bool(found))
         return found
 
     def _sign(self, sender: Sender, name: str, second: int) -> None:
@@ -201,7 +203,7 @@ class Familiar:
         gap = second - at
         off = gap - before
         if not 0 <= gap <= PAUSE:
-            beats = 0
+            gap, beats = -PAUSE, 0  # a new run: the next gap is its first
         elif -1 <= off <= 1 or gap >= 10 * abs(off):
             beats += 1
             if beats == BEATS:
@@ -215,8 +217,18 @@ class Familiar:
         """What is remembered of it, its habit not older than a quarter of a day, or than its suspicion."""
         watch = sender.watch
         if watch is None:
-            watch = sender.watch = Watch(habit_of(sender.ledger, sender.first_seen, second))
-        elif second - watch.habit.at >= LASTS or watch.habit.at <= watch.suspected_at + SUSPECT < second:
+            return self._begin_watch(sender, second)
+        if second - watch.habit.at >= LASTS or watch.habit.at <= watch.suspected_at + SUSPECT < second:
+            since = self._doubted_since(sender, watch, second)
+            watch.habit = habit_of(sender.ledger, sender.first_seen, second, since)
+        return watch
+
+    def _begin_watch(self, sender: Sender, second: int) -> Watch:
+        """A new one, or one that a restart or a long sleep has taken."""
+        watch = sender.watch = Watch(habit_of(sender.ledger, sender.first_seen, second))
+        found = self.suspected(sender.key)
+        if found is not None:
+            watch.doubted_since, watch.suspected_at = found
             since = self._doubted_since(sender, watch, second)
             watch.habit = habit_of(sender.ledger, sender.first_seen, second, since)
         return watch
@@ -225,11 +237,12 @@ class Familiar:
         """Since when nothing becomes usual: from the suspicion on, if what comes back bears it out."""
         if second - watch.suspected_at > SUSPECT:
             return float("inf")
-        dead, proven = (sender.ledger.total(c, second, SUSPECT) for c in (Counter.NEWLY_DEAD, Counter.PROVEN))
+        week, told = whole(SUSPECT, second), (Counter.NEWLY_DEAD, Counter.PROVEN)
+        dead, proven = (sender.ledger.total(counter, second, week) for counter in told)
         return watch.doubted_since if dead > 1 and dead > BORNE_OUT * (dead + proven) else float("inf")
 
     def suspect(self, sender: Sender, at: float) -> None:
-        """A case is opened."""
+        """What is seen of it speaks for slowing it down."""
         watch = self.watch(sender, int(at))
         if at - watch.suspected_at > SUSPECT:
             watch.doubted_since = at

@@ -73,6 +73,7 @@ class Engine:
         self._refusing = Refusing(self.roster, self.refusals, self._book, pausing, self.budget)
         self._count = self._book.count
         self._mail = self._book.mail
+        self._refund = self._book.refund
         self.detector = Detector(self.roster, self._book, acquaintance)
         self.casework = Casework(self.roster, self._book, self.detector, records, remembered, at)
         landed = self.flights.landed
@@ -123,11 +124,11 @@ class Engine:
         messages = 0 if flight.charged else 1
         found = self._room(flight, a.at, 1, messages, kib_of(a.size))
         if found is not None and found.stops:
-            return self._refuse(flight, a.recipient, found)
+            return self._refuse(flight, a.recipient, found, a.at)
         if self.detector.mode != "off":
             found = self._suspected(flight, a, a.recipient) or found
             if found is not None and found.stops:
-                return self._refuse(flight, a.recipient, found)
+                return self._refuse(flight, a.recipient, found, a.at)
         second = int(a.at)
         self._charge(flight, second, 1, messages)
         if len(flight.recipients) < MOST_RECIPIENTS:
@@ -141,15 +142,14 @@ class Engine:
     def _answered(self, flight: Flight, a: Attempt) -> Decision | None:
         """The answer that this message or recipient has had already."""
         flight.last_at = a.at
-        if flight.verdict is not None:
-            return self._refusing.also(flight.verdict, flight, 1, a.at)
         known = flight.recipients.get(a.recipient)
-        if isinstance(known, Decision):
-            return known
-        if not flight.live:
-            refused = self._revive(flight, a.at)
-            if refused is not None:
-                return refused
+        verdict = flight.verdict
+        if verdict is None:
+            if isinstance(known, Decision):
+                return known
+            verdict = None if flight.live else self._revive(flight, a.at)
+        if verdict is not None:
+            return self._refusing.one_more(verdict, flight, a.recipient, a.at)
         if known is None:
             return None
         flight.repeats += 1
@@ -176,6 +176,8 @@ class Engine:
         if refused is None and not flight.live:
             refused = self._revive(flight, a.at)
         refused = refused or self._commit(flight, a)
+        if refused is not None and began(a) >= self.started_at:
+            self._refusing.rest(refused, flight, min(a.recipient_count, MOST_AT_ONCE), a.at)
         if self.queued is not None and a.queue_id and (refused is None or refused.verb is Verb.HOLD):
             self.queued(a, flight.senders[0].key, refused is not None)
         return refused or PASS
@@ -189,8 +191,8 @@ class Engine:
             return None
         flight = self._take_off(a, channel, f"{a.host} {a.instance}")
         recipients = min(a.recipient_count, MOST_AT_ONCE)
-        if self._reserve(flight, a.at, recipients, 1, kib_of(a.size)) is None:
-            flight.add_unnamed(int(a.at), recipients)
+        self._reserve(flight, a.at, recipients, 1, kib_of(a.size))
+        flight.add_unnamed(int(a.at), recipients)
         return flight
 
     def _reserve(
@@ -199,7 +201,7 @@ class Engine:
         """Charge so many at once, or refuse the whole message."""
         found = self._room(flight, at, recipients, messages, kib)
         if found is not None and found.stops:
-            flight.verdict = found
+            self.stop(flight, found, at)
             return found
         self._charge(flight, int(at), recipients, messages)
         return None
@@ -242,6 +244,14 @@ class Engine:
         if flight.charged:
             self._refund(flight, _MESSAGES, flight.message_at, 1)
 
+    def stop(self, flight: Flight, decision: Decision, at: float) -> None:
+        """The message is stopped as a whole: all goes back, and who had passed was stopped as well. Again: no
+        more."""
+        if flight.live:
+            self.give_back(flight)
+        self.detector.withdrawn(flight)
+        self._refusing.also(decision, flight, flight.stop(decision), at)
+
     def died(self, queue_id: str, at: float) -> bool:
         """The MTA itself refused a message after its end (a header check, a milter): all of it goes back.
 
@@ -280,8 +290,7 @@ class Engine:
             self.detector.read(flight, a)  # not before: what a limit refuses comes again
             refused = self._refusing.stopped_now(flight, a.at)
         if refused is not None:
-            self.give_back(flight)
-            flight.verdict = refused
+            self.stop(flight, refused, a.at)
             return refused
         flight.committed, flight.landed_at, flight.kib = True, int(a.at), kib
         if a.queue_id:
@@ -298,8 +307,7 @@ class Engine:
         unasked = -surplus - flight.repeats
         if unasked > 0 and began(a) >= self.started_at and not flight.refused_some():
             refused = self._reserve(flight, a.at, unasked, 0, 0)
-            if refused is None:
-                flight.add_unnamed(int(a.at), unasked)
+            flight.add_unnamed(int(a.at), unasked)
             return refused
         for address in reversed(list(flight.recipients)) if surplus > 0 else ():
             known = flight.recipients[address]
@@ -376,12 +384,6 @@ class Engine:
         for sender in flight.senders:
             self._mail(sender, second, recipients, messages)
 
-    def _refund(self, flight: Flight, counter: int, second: int, n: int) -> None:
-        if n:
-            for sender in flight.senders:
-                self._count(sender, counter, second, -n)
-                sender.look_again()
-
     # --- refusing ---------------------------------------------------------------------------
 
     def _suspected(self, flight: Flight, a: Attempt, recipient: str) -> Decision | None:
@@ -389,12 +391,10 @@ class Engine:
         case = self.detector.admit(a, recipient, flight)
         return None if case is None else self._refusing.suspected(flight, case, a.at)
 
-    def _refuse(self, flight: Flight, recipient: str, decision: Decision) -> Decision:
+    def _refuse(self, flight: Flight, recipient: str, decision: Decision, at: float) -> Decision:
         """Remember the refusal for a repeated question; a whole-message verb ends the flight."""
         if decision.verb in WHOLE_MESSAGE:
-            self.give_back(flight)
-            flight.verdict = decision
-            self.detector.withdrawn(flight)
-        elif len(flight.recipients) < MOST_RECIPIENTS:
+            self.stop(flight, decision, at)
+        if len(flight.recipients) < MOST_RECIPIENTS:
             flight.recipients[recipient] = decision
         return decision

@@ -77,6 +77,13 @@ class Incidents:
         found = self._latest.get(key)
         return found.id if found is not None and _holds(found, key) else ""
 
+    def suspected(self, key: str) -> tuple[float, float] | None:
+        """From when to when the evidence last held a sender up; None: never, or it was its owner."""
+        found = self._latest.get(key)
+        if found is None or found.verdict is Verdict.LEGITIMATE or found.suspects[key].stopped_at is None:
+            return None
+        return found.suspects[key].opened_at, found.suspects[key].seen_at
+
     # --- what happens -----------------------------------------------------------------------
 
     def on_case(self, case: Case, sender: Sender) -> None:

@@ -31,30 +31,40 @@ class Jump(NamedTuple):
 
 
 class Trip:
-    """One login's travels. ``place``: where its last mail came from, None for unknown; ``at``: when that was
-    looked up; ``foreign``: the network was not its own. ``countries``: when mail last came from each."""
+    """One login's travels. ``address``: hash of the one that its last mail came from; ``place``: where that
+    is, None for unknown; ``at``: when that mail came; ``foreign``: the network was not its own.
+    ``countries``: when mail last came from each."""
 
-    __slots__ = ("at", "countries", "foreign", "jumps", "place")
+    __slots__ = ("address", "at", "countries", "foreign", "jumps", "place")
 
     def __init__(self) -> None:
+        self.address = 0
         self.place: Place | None = None
         self.at = 0.0
         self.foreign = False
         self.countries: dict[str, float] = {}
         self.jumps: tuple[Jump, ...] = ()
 
-    def go(self, place: Place, left_at: float, at: float, foreign: bool) -> None:
-        """Mail comes from there now; from where it was before it came until ``left_at``."""
+    def go(self, place: Place | None, at: float, foreign: bool) -> None:
+        """Mail comes from there now."""
         before, self.place = self.place, place
-        if before is not None and before != place and (foreign or self.foreign):
-            seconds = at - max(self.at, left_at)
-            if seconds >= 0 and is_impossible(before, place, seconds):
-                jump = Jump(distance(before, place), at, seconds, f"{before.country} to {place.country}")
-                self.jumps = (*self.jumps[1 - MOST_JUMPS :], jump)
-        self.countries.pop(place.country, None)
-        self.countries[place.country] = at  # the last one that was seen is the last
-        if len(self.countries) > MOST_COUNTRIES:
+        if place is None:
+            return
+        self.countries.pop(place.country, None)  # the last one that was seen is the last
+        if len(self.countries) >= MOST_COUNTRIES:
             del self.countries[next(iter(self.countries))]
+        seconds = at - self.at
+        if before is None or seconds < 0 or not (foreign or self.foreign):
+            return
+        if is_impossible(before, place, seconds):
+            jump = Jump(distance(before, place), at, seconds, f"{before.country} to {place.country}")
+            self.jumps = (*self.jumps[1 - MOST_JUMPS :], jump)
+
+    def stay(self, at: float, foreign: bool) -> None:
+        """It is there at that time."""
+        self.at, self.foreign = at, foreign
+        if self.place is not None:
+            self.countries[self.place.country] = at
 
 
 class Journeys:
@@ -65,22 +75,27 @@ class Journeys:
         self.places: Callable[[str], Place | None] | None = None
         self._trips: dict[str, Trip] = {}
 
-    def move(self, key: str, address: str, left_at: float, at: float, foreign: bool) -> None:
-        """A message from an address that may be a new one. ``left_at``: when the login mailed before, 0 if
-        that is not known."""
-        if self.places is None:
+    def adopt(self, places: Callable[[str], Place | None] | None) -> None:
+        """Take over a newer file; or that there is none, and forget what another one has told."""
+        self.places = places
+        if places is None:
+            self._trips.clear()
+
+    def move(self, key: str, address: str, at: float, foreign: bool) -> None:
+        """A sender's message comes from that address: a login's place is looked up when that is another one
+        than before."""
+        if self.places is None or not address or not key.startswith("login:"):
             return
-        place = self.places(address)
         trip = self._trips.pop(key, None)
         if trip is None:
             self._make_room(at)
             trip = Trip()
-        self._trips[key] = trip  # the last one that moved is the last in the table
-        if place is None:
-            trip.place = None
-        else:
-            trip.go(place, left_at if left_at <= at else 0.0, at, foreign)
-        trip.at, trip.foreign = max(at, trip.at), foreign
+        self._trips[key] = trip  # the last one that mailed is the last in the table
+        found = hash(address)
+        if found != trip.address:
+            trip.address = found
+            trip.go(self.places(address), at, foreign)
+        trip.stay(at, foreign)
 
     def today(self, key: str, since: float, at: float) -> Travel:
         """A login's impossible journeys of the last 24 hours, none from before ``since``."""

@@ -28,10 +28,13 @@ from penstock.engine.incidents import counts_of
 from penstock.ports import Records, Remembered
 
 DAY: Final = 86400
-MOST_LESSONS: Final = 20_000
+MOST_TAUGHT: Final = 20_000
+"""Senders of lessons, and lessons about nobody; the oldest lessons give way."""
+
 MOST_OF_ONE: Final = 8
 """Lessons about one sender or pattern that are looked at, the newest first."""
 
+BY: Final = "penstock:room"
 REFIT_EVERY: Final = 3600.0
 SETTLE_EVERY: Final = 600.0
 
@@ -45,8 +48,7 @@ class Learning:
         self.weights: dict[str, float] = {}
         self._records = records
         self._about: dict[str, list[Lesson]] = {}
-        self._grown: dict[str, Lesson] = {}
-        self._settling: list[Lesson] = []
+        self._grown: set[str] = set()
         self._settled_at = self._fitted_at = at
         self.take_over(remembered, at)
 
@@ -55,7 +57,6 @@ class Learning:
         for lesson in remembered.lessons.values():
             self.lessons.setdefault(lesson.incident, lesson)
         self._refit(at)
-        self._settling = [lesson for lesson in self.lessons.values() if at < lesson.at + SETTLES]
 
     # --- applying ---------------------------------------------------------------------------
 
@@ -71,12 +72,14 @@ class Learning:
         return findings
 
     def _forgives(self, lesson: Lesson, sender: Sender, at: float) -> bool:
-        """Whether what a sender does is like what was judged; while that settles it may grow."""
+        """Whether what a sender does is like what was judged; while that settles it may grow, unless somebody
+        has decided about the sender since: what was stopped is no part of it."""
         now = _since(sender, max(lesson.at, sender.standing.since), at)
         if not lesson.forgives(sender.key, now, at):
             return False
-        if at < lesson.at + SETTLES and lesson.absorb(sender.key, counts_of(sender, at, DAY), at):
-            self._grown[lesson.incident] = lesson
+        settles = at < lesson.at + SETTLES and sender.standing.since <= lesson.at
+        if settles and lesson.absorb(sender.key, counts_of(sender, at, DAY), at):
+            self._grown.add(lesson.incident)
         return True
 
     def _lessons_for(self, sender: Sender) -> list[tuple[Lesson, float]]:
@@ -106,32 +109,30 @@ class Learning:
     def _allow(
         self, lesson: Lesson, incident: Incident, until: float | None, senders: Mapping[str, Sender]
     ) -> None:
-        at, brief = lesson.at, lesson.learn in (Learn.NOTHING, Learn.PROFILE)
-        lesson.until = at + BRIEFLY if brief else (until or at + LASTS)
+        at, earlier = lesson.at, self.lessons.get(incident.id)
+        lesson.until = at + BRIEFLY if lesson.learn is Learn.NOTHING else (until or at + LASTS)
         spoke = [f for s in incident.suspects.values() for f in s.findings if f.weight > 0]
         lesson.signals = tuple(sorted({finding.signal for finding in spoke}))
         lesson.groups = tuple(sorted(ALLEGED | {finding.group for finding in spoke if finding.group}))
         for key, suspect in incident.suspects.items():
             lesson.seen[key] = seen_of(suspect, counts_of(senders[key], at, DAY))
+            if earlier is not None:
+                lesson.absorb(key, earlier.seen.get(key, {}), at)
         if lesson.learn is Learn.PATTERN:
             lesson.about = _pattern(incident)
 
     def keep(self, lesson: Lesson) -> int:
-        """Put a lesson in force; returns the ticket of its record."""
-        if len(self.lessons) >= MOST_LESSONS and lesson.incident not in self.lessons:
-            del self.lessons[min(self.lessons, key=lambda code: self.lessons[code].ends_at)]
+        """Put a lesson in force, in place of the incident's earlier one; returns the ticket of its record."""
         self.lessons[lesson.incident] = lesson
+        ticket = self._records.put_lesson(lesson)
         self._refit(lesson.at)
-        self._settling.append(lesson)
-        return self._records.put_lesson(lesson)
+        return ticket
 
     def forget(self, code: str, at: float, by: str) -> tuple[Lesson, int]:
         """Take back what an incident's verdict has taught; raises BadIncident."""
         lesson = self.lessons.pop(code, None)
         if lesson is None:
             raise BadIncident(f"nothing is learned from {code}")
-        self._grown.pop(code, None)
-        self._settling = [other for other in self._settling if other is not lesson]
         self._refit(at)
         return lesson, self._records.drop_lesson(lesson, at, by)
 
@@ -146,15 +147,15 @@ class Learning:
             self._refit(at)
 
     def _settle(self, at: float, senders: Mapping[str, Sender]) -> None:
-        self._settling = [lesson for lesson in self._settling if at < lesson.at + SETTLES]
-        for lesson in self._settling:
+        for lesson in [each for each in self.lessons.values() if at < each.at + SETTLES]:
             for sender in [senders[key] for key in lesson.seen if key in senders]:
                 self._forgives(lesson, sender, at)
 
     def save(self) -> None:
-        """Record the lessons that have grown."""
-        while self._grown:
-            self._records.put_lesson(self._grown.popitem()[1])
+        """Record the lessons that have grown and are still in force."""
+        for code in self._grown & self.lessons.keys():
+            self._records.put_lesson(self.lessons[code])
+        self._grown.clear()
 
     def _refit(self, at: float) -> None:
         """Work out what is in force now."""
@@ -162,15 +163,25 @@ class Learning:
         for code in [code for code, lesson in self.lessons.items() if at >= lesson.ends_at]:
             del self.lessons[code]
         newest = sorted(self.lessons.values(), key=lambda lesson: -lesson.at)
+        self._make_room(newest, at)
         self.weights.clear()
         self.weights.update(factors(newest, at))
         self._about.clear()
         for lesson in newest:
-            if at < lesson.until:
+            if at < lesson.allows_until:
                 for key in [*lesson.seen, *([lesson.about] if lesson.about else [])]:
                     found = self._about.setdefault(key, [])
                     if len(found) < MOST_OF_ONE:
                         found.append(lesson)
+
+    def _make_room(self, newest: list[Lesson], at: float) -> None:
+        """Let the oldest go, out of the records too: nothing may bring them back."""
+        taught = sum(max(1, len(lesson.seen)) for lesson in newest)
+        while taught > MOST_TAUGHT and len(newest) > 1:
+            lesson = newest.pop()
+            taught -= max(1, len(lesson.seen))
+            del self.lessons[lesson.incident]
+            self._records.drop_lesson(lesson, at, BY)
 
 
 def _pattern(incident: Incident) -> str:

@@ -52,10 +52,11 @@ class Trouble:
         return self.vanished >= VANISHED and self.vanished >= SHARE * (self.vanished + self.reached)
 
     def fade(self, second: int) -> None:
-        """Half of it is over."""
+        """Half of it is over, and one who left is forgotten: dead addresses alone keep no trouble up."""
         self.begun = second
-        self.vanished, self.reached = (self.vanished + 1) // 2, self.reached // 2
-        self.dead, self.proven = (self.dead + 1) // 2, self.proven // 2
+        self.vanished, self.reached = self.vanished // 2, self.reached // 2
+        self.dead, self.proven = self.dead // 2, self.proven // 2
+        self.senders.clear()
 
 
 class Providers:

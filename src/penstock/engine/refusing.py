@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from penstock.core.decision import PASSING, Decision, Refusal
-from penstock.core.flight import Flight
+from penstock.core.flight import MOST_RECIPIENTS, Flight
 from penstock.core.ledger import Counter
 from penstock.core.policy import REJECT, Verb, situation_of
 from penstock.core.sender import Sender
@@ -55,11 +55,31 @@ class Refusing:
         refusal = self._book.suspected(own, case.opened_at, case.why, at)
         return self._answer(refusal, flight, 1, at, "over_limit", _STOPPED, own.ticket)
 
-    def also(self, decision: Decision, flight: Flight, recipients: int, at: float) -> Decision:
-        """More recipients of a message that is stopped as a whole."""
-        if decision.rule.startswith(("standing:", "evidence:")):
-            self._book.on_stop(flight.senders[0], recipients, at)
+    def also(self, decision: Decision, flight: Flight, recipients: int, at: float) -> None:
+        """More recipients of a message that is stopped as a whole. Of one over a limit only those count that
+        met it: pause rules are about these."""
+        if recipients and decision.rule.startswith(("standing:", "evidence:")):
+            refusal = self._refusals.by_reference.get(decision.reference)
+            self._count(refusal, flight, recipients, at, _STOPPED)
+
+    def one_more(self, decision: Decision, flight: Flight, recipient: str, at: float) -> Decision:
+        """The answer to one recipient of a message that is stopped as a whole, who counts once."""
+        if recipient in flight.recipients:
+            flight.repeats += 1
+            return decision
+        if len(flight.recipients) < MOST_RECIPIENTS:
+            flight.recipients[recipient] = decision
+        else:
+            flight.add_unnamed(int(at), 1)
+        self.also(decision, flight, 1, at)
         return decision
+
+    def rest(self, decision: Decision, flight: Flight, recipients: int, at: float) -> None:
+        """A stopped message had so many recipients: those whom only its end has told of count as well."""
+        untold = recipients - flight.named
+        if untold > 0:
+            flight.add_unnamed(int(at), untold)
+            self.also(decision, flight, untold, at)
 
     def over(self, refusal: Refusal, flight: Flight, recipients: int, at: float) -> Decision:
         """A limit is exceeded; too many refusals pause the sender."""
@@ -83,14 +103,24 @@ class Refusing:
         counter: int,
         ticket: int,
     ) -> Decision:
-        own, second = flight.senders[0], int(at)
-        for sender in flight.senders:
-            self._book.count(sender, counter, second, recipients)
-        if counter == _STOPPED:
-            self._book.on_stop(own, recipients, at)
-        self._refusals.count(refusal, recipients, at)
+        own = flight.senders[0]
+        self._count(refusal, flight, recipients, at, counter)
         action = getattr(own.profile, situation)
         if action.verb is Verb.HOLD and not self._budget.take(own.key, at):
             action = REJECT
         text = self._roster.policy.text(situation, own.entry.language if own.entry is not None else "")
         return self._refusals.decision(refusal, action, text, ticket)
+
+    def _count(
+        self, refusal: Refusal | None, flight: Flight, recipients: int, at: float, counter: int
+    ) -> None:
+        """Count them for all senders, and in the stretch and the incident, if they are remembered. What was
+        held already was counted then."""
+        n = 0 if flight.released else recipients
+        if refusal is not None:
+            self._refusals.count(refusal, n, at)
+        if n:
+            for sender in flight.senders:
+                self._book.count(sender, counter, int(at), n)
+            if counter == _STOPPED:
+                self._book.on_stop(flight.senders[0], n, at)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
 from penstock.core.incident import BadIncident, Incident, Suspect, Verdict
-from penstock.core.learning import LASTS, Learn, Lesson, Word
+from penstock.core.learning import Learn, Lesson, Word
 from penstock.core.policy import Override
 from penstock.core.sender import Sender
 from penstock.core.standing import State, change
@@ -45,21 +46,19 @@ class Verdicts:
         """Judge an incident, now or again; (incident, what is learned, ticket). Raises BadIncident."""
         incident = self._incidents.get(code)
         profile = self._bulk_profile() if word.learn is Learn.PROFILE else ""
-        was_open = incident.is_open
         if incident.into:
             raise BadIncident(f"{code} has become a part of {incident.into}: judge that one")
         senders = {key: self._roster.get(key, at) for key in incident.suspects}
         lesson = self._learning.learn(incident, word, at, senders)
         lesson.given = profile if word.verdict is Verdict.LEGITIMATE else ""
-        earlier = self._learning.lessons.get(code)
-        if earlier is not None:
-            self._withdraw(earlier, at, word.by)
+        self._withdraw(code, incident.suspects, at, word.by)
+        let_go_at = _let_go_at(incident)
         incident.judge(word.verdict, at, word.by, word.note)
         for key, suspect in incident.suspects.items():
             if self._incidents.of(key) is incident:
-                self._act(incident, suspect, senders[key], was_open)
+                self._act(incident, suspect, senders[key], let_go_at)
             if lesson.given:
-                self._give_profile(key, lesson, word.until)
+                self._give_profile(key, lesson)
         ticket = max(self._records.put_verdict(incident), self._learning.keep(lesson))
         self._incidents.changed(incident)
         self.on_verdict(incident)
@@ -67,11 +66,12 @@ class Verdicts:
 
     def forget(self, code: str, at: float, by: str) -> tuple[Lesson, int]:
         """Take back what a verdict has taught; the verdict stays. Raises BadIncident."""
-        lesson, ticket = self._learning.forget(code, at, by)
-        self._withdraw(lesson, at, by)
-        return lesson, ticket
+        lesson = self._learning.lessons.get(code)
+        if lesson is not None:
+            self._withdraw(code, lesson.seen, at, by)
+        return self._learning.forget(code, at, by)
 
-    def _act(self, incident: Incident, suspect: Suspect, sender: Sender, was_open: bool) -> None:
+    def _act(self, incident: Incident, suspect: Suspect, sender: Sender, let_go_at: float) -> None:
         at, by, standing = incident.verdict_at, incident.by, sender.standing
         note = f": {incident.note}" if incident.note else ""
         why = f"incident {incident.id} was judged {incident.verdict}{note}"
@@ -80,8 +80,8 @@ class Verdicts:
             self._detector.pardon(sender, at)
             if standing.state in _HELD and standing.since >= suspect.opened_at:
                 self._roster.set_standing(sender, change(standing, State.OPEN, at, by, why))
-        elif was_open and not incident.shadow and standing.state is not State.LOCKED:
-            suspect.paused_at = suspect.paused_at or at
+        elif standing.since <= let_go_at and not incident.shadow and standing.state is not State.LOCKED:
+            suspect.paused_at, suspect.released_at = suspect.paused_at or at, None
             self._roster.set_standing(sender, change(standing, State.PAUSED, at, by, why))
 
     def _bulk_profile(self) -> str:
@@ -90,17 +90,17 @@ class Verdicts:
             raise BadIncident(f"the policy has no profile {' or '.join(BULK)}")
         return found
 
-    def _give_profile(self, key: str, lesson: Lesson, until: float | None) -> None:
-        why = _given_for(lesson)
+    def _give_profile(self, key: str, lesson: Lesson) -> None:
+        why = _given_for(lesson.incident)
         old = self._roster.overrides.get(key) or Override(key)
-        new = replace(old, profile=lesson.given, until=until or lesson.at + LASTS, by=lesson.by, why=why)
+        new = replace(old, profile=lesson.given, until=lesson.until, by=lesson.by, why=why)
         self._roster.set_override(new, lesson.at)
 
-    def _withdraw(self, lesson: Lesson, at: float, by: str) -> None:
-        """Take back the profiles that a lesson gave."""
-        for key in lesson.seen if lesson.given else ():
+    def _withdraw(self, code: str, senders: Iterable[str], at: float, by: str) -> None:
+        """Take back the profiles that were given for an incident."""
+        for key in senders:
             override = self._roster.overrides.get(key)
-            if override is None or override.why != _given_for(lesson):
+            if override is None or override.why != _given_for(code):
                 continue
             if override.limits:
                 self._roster.set_override(replace(override, profile=None, by=by), at)
@@ -108,5 +108,14 @@ class Verdicts:
                 self._roster.drop_override(key, at, by)
 
 
-def _given_for(lesson: Lesson) -> str:
-    return f"incident {lesson.incident} was judged {lesson.verdict}"
+def _let_go_at(incident: Incident) -> float:
+    """Until when a sender's standing must be from for "compromised" to pause it: from any time while it is
+    open; from before "legitimate" has let it go, if that was wrong; else nobody is paused."""
+    if incident.is_open:
+        return math.inf
+    undone = incident.verdict is Verdict.LEGITIMATE and incident.how == "verdict"
+    return incident.verdict_at if undone else -math.inf
+
+
+def _given_for(code: str) -> str:
+    return f"incident {code} was judged {Verdict.LEGITIMATE}"

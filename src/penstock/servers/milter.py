@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
 from penstock.core.decision import PASS, Decision
-from penstock.core.policy import WHOLE_MESSAGE, Verb
+from penstock.core.flight import Flight
+from penstock.core.policy import Verb
 from penstock.servers.milter_keeper import MilterKeeper
 from penstock.servers.milter_link import MilterLink
 from penstock.wire.milter import replies
@@ -184,24 +185,26 @@ class MilterConnection(MilterLink):
         return decision
 
     def _decide_local(self, envelope: Envelope) -> Decision:
-        """One answer for the whole message. Recipients beyond those named are charged by their number."""
+        """One answer for the whole message: the first that stops it. Recipients beyond those named count by
+        their number."""
         for recipient in envelope.named:
             decision = self._decide(envelope, "RCPT", recipient)
-            if decision.stops:
-                if decision.verb in WHOLE_MESSAGE:  # a held one will lie in the queue as somebody's
-                    decision = self._decide(envelope, "END-OF-MESSAGE", "")
-                self._give_up()
-                return decision
+            flight = self._flight(envelope) if decision.stops else None
+            if flight is not None and flight.verdict is None:
+                self._keeper.engine.stop(flight, decision, self._keeper.clock())
         return self._decide(envelope, "END-OF-MESSAGE", "")
+
+    def _flight(self, envelope: Envelope) -> Flight | None:
+        """The message as the engine knows it."""
+        return self._keeper.engine.flights.get(f"{self._host} {envelope.instance}")
 
     def _give_up(self) -> None:
         """A message that began is over without an end: what was charged for it goes back."""
         envelope = self._envelope
         if envelope is not None:
-            engine = self._keeper.engine
-            flight = engine.flights.get(f"{self._host} {envelope.instance}")
+            flight = self._flight(envelope)
             if flight is not None and flight.airborne:
-                engine.give_back(flight)
+                self._keeper.engine.give_back(flight)
         self._close_message()
 
     def _close_message(self) -> None:

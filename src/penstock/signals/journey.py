@@ -9,7 +9,7 @@ third country on that day, and each further one, is 1 in 10 of the honest, and e
 (judgement). It counts by the share of what goes to new people from elsewhere, and less for who often changes
 networks. Where from is one fact, so it is of the networks' group.
 Cost: without a geo file none; with one, one place for each login that mails, and a look at each change of
-its network.
+its address.
 Victims: who turns a VPN on in between; roaming telephones beside an office; a wrong entry of the geo file.
 """
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 KEPT: Final = 1 << 14
 """Addresses whose places are kept."""
 
+LONGEST: Final = 64
+"""Characters of what can be an address."""
+
 MOST: Final = 1 << 30
 """Bytes of a file that is read."""
 
@@ -29,6 +32,8 @@ RADIUS: Final = 200.0
 
 SAMPLES: Final = tuple(f"{n}.11.12.13" for n in range(1, 224))
 """A damaged file shows in one of these, in most cases."""
+
+_NO_FORMAT: Final = "is not in MaxMind's format (.mmdb, unpacked), or damaged"
 
 
 class BadPlaces(ValueError):
@@ -39,16 +44,14 @@ class Places:
     """The places of one file; raises BadPlaces."""
 
     def __init__(self, path: Path) -> None:
-        self._reader = _opened(path)
-        self.of = lru_cache(maxsize=KEPT)(self._find)
-        try:
-            for address in SAMPLES:
-                self._reader.get(address)
-        except Exception as wrong:  # whatever the library meets in a damaged file
-            raise BadPlaces(f"is damaged ({_said(wrong)}): fetch it again") from None
+        self._reader = _opened(path, in_memory=True)
+        self._kept = lru_cache(maxsize=KEPT)(self._find)
+
+    def of(self, address: str) -> Place | None:
+        """Where the address is; None for unknown."""
+        return self._kept(address) if len(address) <= LONGEST else None
 
     def _find(self, address: str) -> Place | None:
-        """Where the address is; None for unknown."""
         try:
             found = ip_address(address.partition("%")[0])
             mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
@@ -57,26 +60,53 @@ class Places:
             return None
 
 
-def _opened(path: Path) -> Reader:
+def check(path: Path) -> None:
+    """Raises BadPlaces as ``Places`` would, and reads little of the file."""
+    _opened(path, in_memory=False).close()
+
+
+def _opened(path: Path, in_memory: bool) -> Reader:
+    """The file, tried. What is not read into memory is not mapped either: whoever cuts a mapped file short
+    kills who reads it."""
     try:
-        from maxminddb import MODE_MEMORY, InvalidDatabaseError, open_database
+        from maxminddb import MODE_FILE, MODE_MEMORY
     except ImportError:
         raise BadPlaces(
             "needs the Python package maxminddb: pip install maxminddb, where Penstock is installed"
         ) from None
     _check(path)
+    found = _read(path, MODE_MEMORY if in_memory else MODE_FILE)
     try:
-        found = open_database(str(path), MODE_MEMORY)
-        kind = str(found.metadata().database_type)
+        _try(found)
+    except BadPlaces:
+        found.close()
+        raise
+    return found
+
+
+def _read(path: Path, mode: int) -> Reader:
+    from maxminddb import InvalidDatabaseError, open_database
+
+    try:
+        return open_database(str(path), mode)
     except OSError as wrong:
         raise BadPlaces(_unreadable(wrong)) from None
     except InvalidDatabaseError:
-        raise BadPlaces("is not in MaxMind's format (.mmdb, unpacked), or damaged") from None
-    except Exception as wrong:  # as above
-        raise BadPlaces(f"is damaged ({_said(wrong)}): fetch it again") from None
+        raise BadPlaces(_NO_FORMAT) from None
+    except Exception as wrong:  # whatever the library meets in a damaged file
+        raise BadPlaces(_damaged(wrong)) from None
+
+
+def _try(reader: Reader) -> None:
+    """A file of the right type, that can be looked into."""
+    kind = str(reader.metadata().database_type)
     if "City" not in kind and "Enterprise" not in kind:
         raise BadPlaces(f"is of type {kind[:40]!a}, which has no places: a City file is needed")
-    return found
+    try:
+        for address in SAMPLES:
+            reader.get(address)
+    except Exception as wrong:  # as above
+        raise BadPlaces(_damaged(wrong)) from None
 
 
 def _check(path: Path) -> None:
@@ -87,6 +117,12 @@ def _check(path: Path) -> None:
         raise BadPlaces(_unreadable(wrong)) from None
     if not S_ISREG(found.st_mode) or found.st_size > MOST:
         raise BadPlaces(f"is no file of at most {MOST >> 30} GiB")
+    if not found.st_size:
+        raise BadPlaces(_NO_FORMAT)
+
+
+def _damaged(wrong: Exception) -> str:
+    return f"is damaged ({_said(wrong)}): fetch it again"
 
 
 def _unreadable(wrong: OSError) -> str:

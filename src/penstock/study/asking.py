@@ -25,22 +25,22 @@ class AskedAtOnce(Engine):
 
     _asked = 0
 
-    def decide_all(self, a: Attempt, recipients: Sequence[str], channel: Channel) -> Stopped:
+    def decide_all(
+        self, a: Attempt, recipients: Sequence[str], channel: Channel, released: bool = False
+    ) -> Stopped:
         """Each recipient, then the end of the message: the recipients that are stopped. ``a`` names neither
-        an instance nor recipients."""
+        an instance nor recipients. ``released``: it was held, and its sender is not there now."""
         self._asked += 1
         flight = self._take_off(a, channel, str(self._asked))
+        flight.released = released
         stopped = self._rcpts(flight, a, recipients)
-        whole: Decision | None = None
-        if flight.charged:
+        whole = flight.verdict
+        if whole is None and flight.charged:
             flight.unnamed = {int(a.at): flight.charged}
-        if stopped and stopped[-1][1].verb in WHOLE_MESSAGE:
-            whole = stopped[-1][1]
-            self.give_back(flight)
-            flight.recipients = dict.fromkeys(recipients, whole)
-            self.detector.withdrawn(flight)
-        elif flight.charged:
             whole = self._commit(flight, a)
+            if whole is not None:
+                flight.recipients = dict.fromkeys(recipients, whole)
+                self.detector.withdrawn(flight)
         return stopped if whole is None else [(recipient, whole) for recipient in recipients]
 
     def refuses_again(self, sender: Sender, recipients: int, at: float, channel: Channel) -> bool:
@@ -70,6 +70,9 @@ class AskedAtOnce(Engine):
             else:
                 stopped += [(recipient, found) for recipient in recipients[i : i + k]]
                 if found.verb in WHOLE_MESSAGE:
+                    flight.unnamed = {second: flight.charged}
+                    flight.recipients = dict.fromkeys(recipients[:i], found)
+                    self.stop(flight, found, at)
                     self._refusing.also(found, flight, n - i - k, at)
                     break
             i += k

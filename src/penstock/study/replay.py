@@ -162,7 +162,7 @@ class Replay:
             return
         recipients = _named(message, names)
         self._count(sender, at, len(recipients))
-        refused = self._ask(at, message, sender, recipients)
+        refused = self._ask(at, message, sender, recipients, False)
         if refused:
             for _, decision in refused:
                 self._refused[decision.reference] += 1
@@ -181,13 +181,13 @@ class Replay:
         if tally.messages % SAVE_EVERY == 0:
             self._engine.refusals.save(_FOREVER, float("inf"))
 
-    def _ask(self, at: float, message: Message, sender: Sender, recipients: list[str]) -> Stopped:
-        """The recipients that are stopped now, each with its decision."""
+    def _ask(self, at: float, message: Message, sender: Sender, recipients: list[str], held: bool) -> Stopped:
+        """The recipients that are stopped now, each with its decision. ``held``: nobody comes with it."""
         asked = Attempt(
             at, "", END, message.client_address, message.envelope_from, "", 0, message.queue_id, "",
             message.size, "", "", sender.key,
         )  # fmt: skip
-        return self._engine.decide_all(asked, recipients, self._channel)
+        return self._engine.decide_all(asked, recipients, self._channel, held)
 
     # --- what is stopped --------------------------------------------------------------------
 
@@ -314,7 +314,7 @@ class Replay:
 
     def _passes(self, waiting: Waiting, at: float) -> bool:
         """Ask again for the recipients that wait; whether the last of them has passed."""
-        refused = self._ask(at, waiting.message, waiting.sender, waiting.recipients)
+        refused = self._ask(at, waiting.message, waiting.sender, waiting.recipients, waiting.held)
         stopped = [recipient for recipient, _ in refused]
         passed = set(waiting.recipients).difference(stopped)
         waiting.recipients = stopped

@@ -81,9 +81,14 @@ class Waiting:
     outcomes: list[Outcome] = field(default_factory=list)
 
     @property
+    def held(self) -> bool:
+        """It lies in the queue here."""
+        return self.decision.verb is Verb.HOLD
+
+    @property
     def given_up_at(self) -> float:
         """When whoever sent it stops trying; what is held does not age."""
-        if self.decision.verb is Verb.HOLD:
+        if self.held:
             return STOPPED
         return self.at + (SERVER_GIVES_UP if self.message.kind == "ip" else DAY)
 
@@ -130,7 +135,7 @@ class Waits:
             return False
         self._of_sender[key] = count + 1
         self._by_message[waiting.message] = waiting
-        if waiting.decision.verb is not Verb.HOLD:
+        if not waiting.held:
             self.later(waiting.at + RETRY, waiting)
         else:
             self.held.setdefault(key, deque()).append(waiting)
