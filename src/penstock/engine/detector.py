@@ -56,9 +56,9 @@ STRANGERS: Final = 0.2
 HABITUAL: Final = 20.0
 """So many times further may go who writes to few strangers."""
 
-LATELY: Final = (1 << 17) - 1
-"""Pairs of late, one more than that, who are known without a look into the filters: 1 MiB, which the
-processor's cache holds. Their numbers are of this process alone, Python's own hashes (keyed, SipHash)."""
+LATELY: Final = (1 << 19) - 1
+"""Pairs of late, one more than that, who are known without a look into the filters: 4 MiB. Their numbers are
+of this process alone, Python's own hashes (keyed, SipHash)."""
 
 ALL_BITS: Final = (1 << 64) - 1
 
@@ -97,7 +97,8 @@ class Detector:
         if not flight.charged and not flight.released:
             if hash((a.client_address, a.envelope_from)) == sender.origin and a.at < sender.origin_until:
                 flight.foreign = sender.foreign
-                self.journeys.move(sender.key, a.client_address, a.at, bool(flight.foreign))
+                if self.journeys.places is not None:
+                    self.journeys.move(sender.key, a.client_address, a.at, bool(flight.foreign))
             else:
                 self._arrive(sender, a, flight)
         address, own = recipient.lower(), sender.number or self._familiar.number_of(sender)
