@@ -313,7 +313,7 @@ def test_a_canary_that_comes_back_costs_several_and_speaks_against_the_sender() 
     assert case.good == 0
 
 
-def test_a_canary_of_whom_nobody_tells_counts_as_landed_after_a_while() -> None:
+def test_for_a_canary_of_which_nobody_tells_another_goes_after_a_while() -> None:
     person, case = slowed(canaries=3)
     last = max(case.under_way.values())
     assert person.write(strangers(1, 500), AWAY) == []
@@ -336,6 +336,18 @@ def test_a_second_letter_to_a_canary_that_has_landed_gives_its_place_back_too() 
     assert person.write(landed, AWAY) == landed
     person.delivered(landed)
     assert case.under_way == {}
+
+
+def test_what_nobody_tells_the_outcome_of_lets_less_and_less_through() -> None:
+    """A provider puts the list off for hours: what landed before is used up, and patience doubles."""
+    person, case = slowed(canaries=3)
+    person.delivered(list(case.under_way)[:1])
+    assert case.good == GOOD
+    passed = []
+    for number in range(8):
+        passed.append(len(person.write(strangers(40, 1000 + 100 * number), AWAY, gap=0.01)))
+        person.world.wait(PATIENCE + 1)
+    assert passed == [GOOD + 1, 3, 0, 3, 0, 0, 0, 3]
 
 
 def test_so_many_are_under_way_at_most_whatever_landed_before() -> None:

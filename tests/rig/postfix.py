@@ -207,10 +207,19 @@ class Postfix(Daemon):
         self.reload()
 
     def reload(self) -> None:
-        """Have the configuration read again; new SMTP sessions use it."""
-        before = self.log().count(": reload -- version")
+        """Have the configuration read again; new SMTP sessions use it. An smtpd that idled before would take
+        one with the old."""
+        before, old = self.log().count(": reload -- version"), self._smtpds()
         self.command("postfix", "reload")
         self.wait_for(lambda: self.log().count(": reload -- version") > before)
+        self.wait_for(lambda: not old & self._smtpds())
+
+    def _smtpds(self) -> set[str]:
+        """Process ids of the SMTP servers."""
+        assert self.process is not None
+        master = self.process.pid
+        children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+        return {pid for pid in children if _command_of(pid) == "smtpd"}
 
     def wait_for(self, what: str | Callable[[], bool], seconds: float = 20) -> None:
         """Wait for a text in the log, or for a predicate."""
@@ -235,3 +244,11 @@ def _write_old(path: Path, text: str) -> None:
 def _parse(text: str) -> dict[str, str]:
     pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
     return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _command_of(pid: str) -> str:
+    """The name of a process, "" when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

@@ -17,8 +17,9 @@ UNCOUNTED: Final = 1 << 30
 CALM: Final = 6 * 3600.0
 """Seconds below ``slow_at`` after which a case is closed."""
 
-PATIENCE: Final = 900.0
-"""Seconds after which a canary whose outcome nobody has told counts as landed."""
+PATIENCE, MOST_PATIENCE = 900.0, 4 * 3600.0
+"""Seconds after which another goes for a canary whose outcome nobody has told; twice as many each time, until
+one is told: a provider that puts a list off for hours says nothing good about it."""
 
 GOOD_OF_SCRIPT: Final = 2
 GOOD: Final = 12
@@ -62,6 +63,7 @@ class Case:
     at_home: bool = False
     trial: str = ""
     good: int = 0
+    patience: float = PATIENCE
     under_way: dict[str, float] = field(default_factory=dict)
     met: dict[int, int] = field(default_factory=dict)
 
@@ -90,6 +92,7 @@ class Case:
         """Somebody got it; whether it was a canary that was under way."""
         if self.under_way.pop(address, None) is None:
             return False
+        self.patience = PATIENCE
         more = GOOD if self.sender.startswith("login:") else GOOD_OF_SCRIPT
         self.good = min(self.good + more, MOST_UNDER_WAY)
         return True
@@ -97,7 +100,7 @@ class Case:
     def came_back(self, address: str) -> None:
         """Somebody did not get it."""
         self.under_way.pop(address, None)
-        self.good = max(0, self.good - BAD)
+        self.good, self.patience = max(0, self.good - BAD), PATIENCE
 
     def withdraw(self, flight: Flight) -> None:
         """A message was stopped as a whole: its canaries have not gone."""
@@ -108,10 +111,18 @@ class Case:
         """Whether all canaries are under way, this one not among them."""
         if address in self.under_way or canaries == UNCOUNTED:
             return False
-        for other in [one for one, since in self.under_way.items() if since + PATIENCE <= at]:
-            del self.under_way[other]
+        self._give_up(at)
         may = canaries * (AT_HOME if self.at_home else 1) + self.good
         return len(self.under_way) >= min(may, MOST_UNDER_WAY)
+
+    def _give_up(self, at: float) -> None:
+        """Wait no longer for what has been under way for too long: it was no good outcome."""
+        silent = [one for one, since in self.under_way.items() if since + self.patience <= at]
+        for address in silent:
+            del self.under_way[address]
+        if silent:
+            self.good = max(0, self.good - len(silent))
+            self.patience = min(2 * self.patience, MOST_PATIENCE)
 
     def may_try(self, sender: Sender, address: str, flight: Flight, canaries: int, at: float) -> bool:
         """Whether a canary may go. Where a refusal stops a whole message, one whole message goes when no
