@@ -53,7 +53,7 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until(probe: Callable[[], T], seconds: float = 20, what: str = "the condition") -> T:
+def wait_until(probe: Callable[[], T], seconds: float = 60, what: str = "the condition") -> T:
     """Ask every few milliseconds until the answer is true; TimeoutError at the deadline."""
     deadline = time.monotonic() + seconds
     while True:

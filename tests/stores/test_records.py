@@ -66,11 +66,11 @@ async def opened(url: str, now: float = T0) -> AsyncIterator[tuple[RecordStore, 
         await asyncio.wait_for(store.close(), 20)
 
 
-async def durable(store: RecordStore, ticket: int, seconds: float = 10) -> bool:
+async def durable(store: RecordStore, ticket: int, seconds: float = 60) -> bool:
     return await asyncio.wait_for(store.durably(ticket), seconds)
 
 
-async def until(probe: Callable[[], Any], seconds: float = 10) -> None:
+async def until(probe: Callable[[], Any], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not probe():
         assert time.monotonic() < deadline, "not in time"

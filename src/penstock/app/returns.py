@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from pathlib import Path
@@ -20,6 +21,8 @@ from penstock.wire.trace import HEADER
 log = structlog.get_logger()
 
 FOLDER: Final = "reports"
+FIRST_LOOK: Final = 2.0
+"""Seconds that the first look at all logs may delay mail: one that was followed before loses nothing."""
 
 
 class Returns:
@@ -29,13 +32,17 @@ class Returns:
         self._node = node
         self._bound: list[Path] = []
 
+    async def follow(self) -> None:
+        """Begin to follow the logs, before any mail is let in: what becomes of it stands there."""
+        logs = self._node.logs
+        logs += [Watched(self._node, name, source) for name, source in self._node.settings.logs.items()]
+        if logs:
+            looks = [asyncio.ensure_future(watched.follower.start()) for watched in logs]
+            await asyncio.wait(looks, timeout=FIRST_LOOK)
+
     async def open(self) -> None:
-        """Begin to follow and to listen. What cannot be had is complained about: the gate goes on."""
+        """Begin to listen. What cannot be had is complained about: the gate goes on."""
         settings = self._node.settings
-        for name, source in settings.logs.items():
-            watched = Watched(self._node, name, source)
-            watched.follower.start()
-            self._node.logs.append(watched)
         wanted = settings.reports
         if wanted.header or wanted.listen:
             tracer = open_tracer(settings.state)

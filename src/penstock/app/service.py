@@ -106,11 +106,12 @@ class Service(Node):
         self._start_parts(loop)
         await self._open_queue()
         await self._open_control()
-        for address, sock in sockets:
+        self._returns = Returns(self)
+        await self._returns.follow()
+        await self._milters.open()
+        for address, sock in sockets:  # after the milters: who is answered here finds them, too
             keeper = self._keeper(listeners.name_of(address, sock))
             self._servers.append(await listeners.serve(sock, keeper.connection))
-        await self._milters.open()
-        self._returns = Returns(self)
         await self._returns.open()
         self._open_http()
         for chore in (

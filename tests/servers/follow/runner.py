@@ -27,7 +27,7 @@ async def main(state: Path, path: Path) -> None:
     follower = Follower(
         FileSource(SOURCE, path, begin_at_start=True), Tally(log), log, state, save_every=0.05
     )
-    follower.start()
+    await follower.start()
     while log.position(SOURCE) is None:
         log.flush()
         await asyncio.sleep(0.005)

@@ -302,7 +302,7 @@ def test_the_loop_goes_on_while_the_state_is_saved(
 def test_run_and_stop(log: Log, state: Path) -> None:
     async def story() -> None:
         node = Node(state, log.path)
-        node.follower.start()
+        await node.follower.start()
         log.write("one", "two")
         async with asyncio.timeout(20):
             while node.follower.lines < 2:
@@ -319,7 +319,7 @@ def test_run_and_stop(log: Log, state: Path) -> None:
 def test_whoever_is_in_a_hurry_is_told_when_what_was_written_has_been_taken(log: Log, state: Path) -> None:
     async def story() -> None:
         node = Node(state, log.path)
-        node.follower.start()
+        await node.follower.start()
         for number in range(3):
             looked = asyncio.Event()
             log.write(f"begin {number}", f"end {number}")
@@ -327,5 +327,20 @@ def test_whoever_is_in_a_hurry_is_told_when_what_was_written_has_been_taken(log:
             await asyncio.wait_for(looked.wait(), 10)
             assert node.follower.lines == 2 * (number + 1)
         await node.stop()
+
+    run(story)
+
+
+def test_what_is_written_after_the_start_is_read_the_first_time_too(log: Log, state: Path) -> None:
+    async def story() -> None:
+        log.write("begin 1", "end 1")
+        node = Node(state, log.path, begin_at_start=False)
+        await node.follower.start()
+        log.write("begin 2", "end 2")
+        looked = asyncio.Event()
+        node.follower.hurry(looked.set)
+        await asyncio.wait_for(looked.wait(), 60)
+        await node.stop()
+        assert counted_in(state) == expected(["begin 2", "end 2"])
 
     run(story)

@@ -122,14 +122,19 @@ class FileSource:
 
     async def read(self) -> Slice | None:
         """The next lines, the oldest file first; None when there is nothing new anywhere."""
+        found = await self._read_all()
+        if found is None:
+            known = len(self._tails)
+            await self._look_for_rotation()
+            found = await self._read_all() if len(self._tails) > known else None
+        return found
+
+    async def _read_all(self) -> Slice | None:
         for tail in list(self._tails):
             found = await self._read(tail)
             if found is not None:
                 return found
-        last = self._let_go()
-        if last is None:
-            await self._look_for_rotation()
-        return last
+        return self._let_go()
 
     async def _read(self, tail: Tail) -> Slice | None:
         if tail.was_filled():

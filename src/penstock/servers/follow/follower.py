@@ -161,9 +161,13 @@ class Follower(Generic[T]):
         newest = self._feed.newest
         return max(0.0, self._clock() - newest) if newest and self.source.bytes_behind else 0.0
 
-    def start(self) -> None:
-        """Follow from now on, inside a running loop."""
+    async def start(self) -> None:
+        """Follow from now on; returns after the first look. A log that is followed for the first time begins
+        there: what is written after this is read."""
+        looked = asyncio.Event()
+        self.hurry(looked.set)
         self._task = asyncio.get_running_loop().create_task(self.run())
+        await looked.wait()
 
     async def stop(self) -> None:
         """End between two slices, and save the join's state."""
