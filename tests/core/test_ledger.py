@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.core.ledger import KEEP, MOST_ENTRIES, SLOT, Counter, Ledger, window_since
+from penstock.core.ledger import KEEP, MOST_ENTRIES, SLOT, Counter, Ledger, whole, window_since
 
 T0 = 1_700_000_000
-DAY = 86400
+HOUR, DAY = 3600, 86400
 R, M, K = Counter.RECIPIENTS, Counter.MESSAGES, Counter.KIB
 WINDOWS = (1, 5, 7, 60, 600, 3600, 7200, 6 * 3600, DAY, 2 * DAY, 7 * DAY, 30 * DAY, KEEP)
 
@@ -393,6 +393,23 @@ def test_days_are_the_same_before_and_after_entries_are_merged(events: list[Even
     before = ledger.daily((R, M, K), now, 31)
     ledger.coarsen(now)
     assert ledger.daily((R, M, K), now, 31) == before
+
+
+@given(histories(), st.integers(0, 2 * DAY))
+@settings(max_examples=80, deadline=None)
+def test_the_busiest_hour_is_found_as_exactly_as_slots_are(events: list[Event], later: int) -> None:
+    ledger, now = filled(events), max(at for at, _, _ in events) + later
+    window = whole(DAY, now)
+    busiest = ledger.busiest(R, now, window, HOUR)
+    mine = [(at, n) for at, counter, n in events if counter == R and now - window <= at <= now]
+    off = SLOT + resolution(DAY)
+    least, most = (
+        max((sum(n for at, n in mine if end - width < at <= end) for end, _ in mine), default=0)
+        for width in (HOUR - off, HOUR + off)
+    )
+    assert least <= busiest <= most
+    ledger.coarsen(now)
+    assert ledger.busiest(R, now, window, HOUR) == busiest, "merged or not"
 
 
 @given(histories(), st.lists(st.sampled_from(Counter), max_size=5, unique=True), st.integers(1, 31))

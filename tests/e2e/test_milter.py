@@ -206,6 +206,7 @@ def test_headers_are_added(platform: Any, sink: Sink) -> None:
     reports = "[reports]\nheader = true\n"
     here = platform(policy("personal", "mark X-Over: yes", "milter_smtp", reports))
     here.send([TO])
+    sink.wait_for(1)
     here.send([TO])
     first, second = (mail.content for mail in sink.wait_for(2))
     assert here.sender_of(first) == ALICE and "X-Over" not in first

@@ -129,6 +129,7 @@ def test_without_us_mail_goes_on_and_tags_stay(here: Any, sink: Sink) -> None:
     it.penstock.terminate()
     assert "nothing answers at unix:" in it.succeed().replace("\n#   ", " ")
     it.send(tagged())
+    sink.wait_for(1)
     it.send(ATTACHED)
     one, attached = (mail.content for mail in sink.wait_for(2))
     assert SECRET not in one + attached and "X-Operator" not in one + attached

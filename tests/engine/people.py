@@ -39,12 +39,15 @@ class Person:
         self.key = f"login:{login}"
         self.friends = [f"friend{i}.{login.partition('@')[0]}@example.org" for i in range(8)]
 
-    def write(self, recipients: Iterable[str], address: str = HOME, gap: float = 1.0) -> list[str]:
-        """One message to each; to whom it passed."""
+    def write(
+        self, recipients: Iterable[str], address: str = HOME, gap: float = 1.0, envelope: str = ""
+    ) -> list[str]:
+        """One message to each, under another envelope sender if one is given; to whom it passed."""
         passed = []
         for recipient in recipients:
             smtpd = self.world.smtpd(self.login)
             smtpd.address = address
+            smtpd.envelope = envelope or smtpd.envelope
             if smtpd.rcpt(recipient) == [Verb.PASS]:
                 smtpd.end(1)
                 passed.append(recipient)

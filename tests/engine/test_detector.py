@@ -25,7 +25,20 @@ from penstock.core.ledger import Counter
 from penstock.core.policy import Action, Verb
 from penstock.core.standing import State
 from penstock.engine import detector
-from penstock.engine.case import AT_HOME, BAD, CALM, GOOD, MOST_OF_TRIAL, MOST_UNDER_WAY, PATIENCE, Case
+from penstock.engine.case import (
+    AT_HOME,
+    BAD,
+    CALM,
+    EVEN,
+    FEW,
+    GOOD,
+    MOST_OF_TRIAL,
+    MOST_UNDER_WAY,
+    OF_SCRIPT,
+    PATIENCE,
+    SOME,
+    Case,
+)
 from penstock.engine.detector import BLIND, TESTED
 from support import ALICE, World, passed
 
@@ -149,6 +162,22 @@ def test_a_flood_from_home_is_slowed_too() -> None:
     person = alice()
     assert len(person.write(strangers(500), HOME)) <= AT_HOME * Detection().canaries + 20
     assert person.case is not None and person.case.slowed
+
+
+def test_under_other_names_nobody_is_at_home() -> None:
+    """A bot on the owner's own machine signs as somebody else."""
+    person = alice()
+    assert len(person.write(strangers(500), HOME, envelope="win@lottery.example")) <= 40
+
+
+def test_once_a_stranger_is_likelier_than_the_owner_canaries_go_few_by_few() -> None:
+    person, case = slowed()
+    case.suspicion = EVEN - 0.1
+    person.delivered(list(case.under_way)[:1])
+    assert case.good == GOOD
+    case.suspicion = EVEN
+    person.delivered(list(case.under_way)[:1])
+    assert case.good == GOOD + FEW
 
 
 def test_a_bought_list_from_home_is_paused_by_what_comes_back() -> None:
@@ -295,16 +324,33 @@ def test_so_many_canaries_are_under_way_and_good_outcomes_let_more_and_more_pass
     person, case = slowed(canaries=5)
     assert len(case.under_way) == 5
     assert person.write(strangers(5, 300), AWAY) == []
-    person.delivered(list(case.under_way)[:2])
+    case.suspicion = EVEN - 1
+    person.delivered(list(case.under_way)[:1])
+    case.suspicion = EVEN - 1
+    person.delivered(list(case.under_way)[:1])
     assert len(case.under_way) == 3 and case.good == 2 * GOOD
     assert len(person.write(strangers(50, 500), AWAY)) == 2 + 2 * GOOD
     assert len(case.under_way) == 5 + 2 * GOOD
 
 
+def test_a_script_begins_with_fewer_canaries_and_gets_fewer_more() -> None:
+    """Nothing tells whose it is but what comes back."""
+    case = Case("uid:1001", 0.0, EVEN - 1, (), 0.0)
+    for number, recipient in enumerate(strangers(OF_SCRIPT)):
+        assert case.is_full(recipient, number, 0.0) and not case.is_full(recipient, 5, 0.0)
+        case.start(recipient, 0.0)
+    assert case.is_full("next@example.net", 5, 0.0)
+    assert case.landed(strangers(1)[0]) and case.good == SOME
+    for recipient in strangers(SOME + 1, 100):
+        assert not case.is_full(recipient, 5, 0.0)
+        case.start(recipient, 0.0)
+    assert case.is_full("next@example.net", 5, 0.0)
+
+
 def test_a_canary_that_comes_back_costs_several_and_speaks_against_the_sender() -> None:
     person, case = slowed(canaries=3)
-    person.delivered(list(case.under_way))
-    assert case.good == 3 * GOOD < BAD
+    person.delivered(list(case.under_way)[:2])
+    assert case.good == 2 * GOOD < BAD
     canaries = person.write(strangers(20, 500), AWAY)
     before = case.suspicion
     person.bounced(canaries[:1])

@@ -9,7 +9,7 @@ from engine.suspects import FRIENDS, Person, alice, company, flood, newcomer, ru
 from penstock.core.ledger import Counter
 from penstock.core.standing import State
 from penstock.engine import networks
-from penstock.engine.familiar import YOUNG
+from penstock.engine.familiar import REGULAR, YOUNG
 from penstock.engine.networks import MOST_ACCOUNTS, TAINT, Networks, networks_of, wide_of
 from support import T0, World
 
@@ -77,21 +77,28 @@ def test_mail_to_known_recipients_on_two_days_makes_a_network_own() -> None:
     assert is_own(person), "the second one does"
 
 
-def test_two_days_more_than_a_week_apart_are_no_habit() -> None:
+def test_who_writes_once_a_week_has_networks_too() -> None:
     person = alice()
     person.send(FRIENDS[:1], AWAY)
     person.world.wait(8 * DAY)
+    assert not is_own(person) and is_own(person)
+
+
+def test_two_days_more_than_a_month_apart_are_no_habit() -> None:
+    person = alice()
+    person.send(FRIENDS[:1], AWAY)
+    person.world.wait((REGULAR + 1) * DAY)
     assert not is_own(person) and not is_own(person)
 
 
-def test_use_on_three_days_of_the_week_makes_a_network_own_whoever_is_written_to() -> None:
+def test_use_on_three_days_of_the_month_makes_a_network_own_whoever_is_written_to() -> None:
     person = alice()
     for day in range(3):
         person.write([f"new{day}@example.net"], AWAY)
-        person.world.wait(2 * DAY)
-    assert foreign(person, 7 * 86400) == (3, 3)
+        person.world.wait(9 * DAY)
+    assert foreign(person, 30 * 86400) == (3, 3)
     person.write(["new4@example.net"], AWAY)
-    assert foreign(person, 7 * 86400) == (3, 3)
+    assert foreign(person, 30 * 86400) == (3, 3)
 
 
 def test_a_suspect_gains_no_network_by_using_it() -> None:

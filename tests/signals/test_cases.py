@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from penstock.core.evidence import Usual
-from penstock.core.ledger import Counter
+from penstock.core.ledger import Counter, Ledger
 from penstock.signals import SIGNALS, bounces, journey, known_dead, persistence, timing
-from penstock.signals.view import Alike, Travel, View
-from signals.views import QUIET_MONTH, abroad, long_ago, view, weight
+from penstock.signals.view import BURST_HOUR, RECENT, WINDOWS, Alike, Travel, View, busiest_hour
+from signals.views import DAY, HOUR, QUIET_MONTH, T0, abroad, long_ago, view, view_of, weight
 
 NEWSLETTER = Usual(novel=3000, recipients=5000, envelopes=20)
 SLOW_WEEK = [{**abroad(12), "proven": 11, "newly_dead": 1}] * 6
@@ -58,7 +58,8 @@ FIRES: dict[str, dict[str, View]] = {
     "networks": {
         "strangers only": view(QUIET_MONTH, **abroad(6)),
         "a few strangers a day": view([abroad(3)] * 4, **abroad(2)),
-        "a new account with a list": view(age=0, **abroad(15)),
+        "a new account with a list, on many machines": view(age=0, networks=4, **abroad(15)),
+        "one that was seen on few days, long ago": view(age=30, networks=1, **abroad(15)),
     },
     "novelty": {
         "a stranger's list": view(QUIET_MONTH, novel=60, recipients=60),
@@ -165,6 +166,7 @@ QUIET: dict[str, dict[str, View]] = {
         "a website": view(QUIET_MONTH, kind="ip", **abroad(50)),
         "a burst from home": view(QUIET_MONTH, novel=40, recipients=40),
         "of whom nothing is known yet": view(age=0, seen=0.0, **abroad(9)),
+        "a new customer's second network": view(age=1, networks=1, **abroad(9)),
     },
     "novelty": {
         "a person's day": view(QUIET_MONTH, novel=3, recipients=12),
@@ -179,6 +181,8 @@ QUIET: dict[str, dict[str, View]] = {
         "a clean list": view([{**abroad(12), "proven": 12}] * 6),
         "a local user": view(SLOW_WEEK, kind="uid"),
         "at home": view([{"novel": 12, "recipients": 12, "newly_dead": 1, "proven": 11}] * 6),
+        "a letter to everybody, yesterday": view([{**abroad(400), "newly_dead": 20, "proven": 380}]),
+        "four days ago": view([{}, {}, {}, {**abroad(400), "newly_dead": 20, "proven": 380}]),
     },
     "refusals": {
         "nothing refused": view(delivered=50),
@@ -286,6 +290,16 @@ def test_credit_of_the_morning_does_not_pay_for_the_afternoon() -> None:
     assert weight("bounces", view(earlier={"proven": 1000}, newly_dead=2, proven=20)) < 0
 
 
+def test_typing_errors_in_a_web_form_do_not_excuse_a_bought_list() -> None:
+    """One in six of a few addresses a day was dead; now one in eight of hundreds is, all at once."""
+    form = long_ago(*[{"novel": 5, "newly_dead": 1, "proven": 5}] * 8)
+    few, many = (
+        weight("bounces", view(form, kind="uid", novel=novel, newly_dead=novel // 8, proven=novel * 7 // 8))
+        for novel in (32, 400)
+    )
+    assert few < 1 and many > bounces.CLEAR
+
+
 def test_a_flood_s_list_is_told_from_an_old_address_book_sooner_than_a_slow_one() -> None:
     """Who floods does not clean his list: 10 to 50 %, against 3 to 20 %."""
     slow, fast = view(newly_dead=4, proven=12), view(novel=20, newly_dead=4, proven=12)
@@ -365,10 +379,34 @@ def test_persistence_grows_with_each_further_stranger() -> None:
 def test_a_burst_is_seen_at_each_of_its_paces() -> None:
     assert view(novel=9).is_burst and not view(novel=8).is_burst
     assert view(novel=4, stopped=5).is_burst, "what was asked for and not let through"
-    assert view(earlier={"novel": 150}).is_burst and not view(earlier={"novel": 149}).is_burst
-    seen = view()
-    seen.hour[Counter.NOVEL] = 60
-    assert seen.is_burst
+    assert view(earlier={"novel": 60}).is_burst and not view(earlier={"novel": 59}).is_burst
+
+
+def test_who_is_turned_away_and_comes_again_is_no_burst_for_the_whole_day() -> None:
+    assert view(stopped=60).is_burst and not view(earlier={"novel": 20, "stopped": 400}).is_burst
+
+
+def test_many_a_day_are_no_burst_if_no_hour_has_many() -> None:
+    """A bot that sends slowly is not told by a flood's figures, however long it goes on."""
+    slow = Ledger()
+    for hour in range(20):
+        slow.add(Counter.NOVEL, T0 - hour * HOUR - 1800, 25)
+    week = slow.sums(T0, WINDOWS)[3]
+    assert week[Counter.NOVEL] == 500 and busiest_hour(slow, week, T0, RECENT) < BURST_HOUR
+
+
+def test_the_end_of_a_burst_is_no_slow_sender_a_day_later() -> None:
+    """What is left of it in the last 24 hours goes on being judged by what it was, and is no second day."""
+    ledger = Ledger()
+    for minute in range(20):
+        for counter, n in {**abroad(20), "newly_dead": 1, "proven": 19}.items():
+            ledger.add(Counter[counter.upper()], T0 - DAY - 600 + 60 * minute, n)
+    for later in (0, 300, 900, HOUR, DAY // 2):
+        seen = view_of(ledger, T0 + later)
+        assert seen.is_burst and weight("persistence", seen) == 0
+        assert seen.today(Counter.FOREIGN_NOVEL) < seen.week[Counter.FOREIGN_NOVEL] == 400
+    assert not view_of(ledger, T0 + 2 * DAY).is_burst
+    assert weight("persistence", view_of(ledger, T0 + 2 * DAY)) == 0
 
 
 def test_one_refusal_about_us_is_nothing_much() -> None:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from penstock.core.evidence import ORDINARY, Usual
 from penstock.core.habit import DELAY, habit_of
 from penstock.core.ledger import Counter, Ledger
 from penstock.signals import SIGNALS
-from penstock.signals.view import ALONE, STAYED, WINDOWS, Alike, Travel, View
+from penstock.signals.view import (
+    ALONE,
+    RECENT,
+    STAYED,
+    WINDOWS,
+    Alike,
+    Travel,
+    View,
+    busiest_abroad,
+    busiest_hour,
+)
 
 T0 = 1_700_000_000
 HOUR = 3600
@@ -57,18 +68,8 @@ def view(
 ) -> View:
     """A sender first seen ``age`` days ago. ``days``: its past, yesterday first; ``earlier``: some hours ago;
     ``today``: in the last minutes."""
-    ledger = ledger_of(today, earlier or {}, days)
-    habit = habit_of(ledger, int(T0 - age * DAY), T0)
-    now, hour, day, week = ledger.sums(T0, WINDOWS)
-    return View(
-        T0,
-        kind,
-        usual,
-        habit,
-        now,
-        hour,
-        day,
-        week,
+    return replace(
+        view_of(ledger_of(today, earlier or {}, days), T0, kind, age, usual),
         seen=seen,
         shared=shared,
         shared_known=shared_known,
@@ -78,6 +79,26 @@ def view(
         alike=alike,
         script=script,
         travel=travel,
+    )
+
+
+def view_of(
+    ledger: Ledger, at: int, kind: str = "login", age: float = 400.0, usual: Usual = ORDINARY
+) -> View:
+    """A sender with these counts, at second ``at``."""
+    habit = habit_of(ledger, int(at - age * DAY), at)
+    now, hour, day, week = ledger.sums(at, WINDOWS)
+    return View(
+        at,
+        kind,
+        usual,
+        habit,
+        now,
+        hour,
+        day,
+        week,
+        busiest=busiest_hour(ledger, week, at, RECENT),
+        busiest_abroad=busiest_abroad(ledger, day, week, at, WINDOWS[3]),
     )
 
 

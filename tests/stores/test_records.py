@@ -237,6 +237,35 @@ def test_every_waiter_is_called_once(tmp_path: Path) -> None:
     run(story)
 
 
+def test_nobody_is_lost_when_the_thread_moves_on_at_any_moment(tmp_path: Path) -> None:
+    """Whatever is durable has grown again at every next look: the thread writes while the loop calls back."""
+
+    class Hurrying(RecordStore):
+        looks = 0
+
+        @property
+        def durable(self) -> int:
+            self.looks += 40
+            return self.looks
+
+        @durable.setter
+        def durable(self, value: int) -> None:
+            pass
+
+    async def story() -> None:
+        store = Hurrying(sqlite_url(tmp_path / "r.db"))
+        store.start(asyncio.get_running_loop(), T0)
+        called: list[int] = []
+        for ticket in range(1, 40):
+            store.when_durable(10_000 + ticket, lambda ticket=ticket: called.append(ticket))  # type: ignore[misc]
+        for _ in range(400):
+            store._call_back()
+        await asyncio.wait_for(store.close(), 20)
+        assert sorted(called) == list(range(1, 40))
+
+    run(story)
+
+
 def test_calls_come_on_the_loop_s_thread_and_after_the_fact(tmp_path: Path) -> None:
     async def story() -> None:
         path = tmp_path / "r.db"

@@ -80,8 +80,8 @@ COMPROMISED = Key(
 CANARIES = Key(
     "canaries",
     WHOLE,
-    "Recipients new to a slowed sender that may be under way at once; the others are deferred until it is "
-    "known what became of these.",
+    "Recipients new to a slowed sender that may be under way at once, of a script or a client address three "
+    "at most to begin with; the others are deferred until it is known what became of these.",
 )
 LASTS = Key("lasts", DURATION_OR_OFF, "How long a pause lasts; `off`: until somebody resumes.")
 SIGNAL_NAMES: Kind[tuple[str, ...]] = Kind('list of names of signals, such as `"campaign"`', _signals, ())

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
@@ -233,6 +234,27 @@ class Ledger:
             end = begin
             found.append(sums.copy())
         return found
+
+    def busiest(self, counter: int, at: int, window: int, width: int) -> int:
+        """The largest sum of ``counter`` over any ``width`` seconds of the ``window`` that ends at ``at``.
+
+        Each entry is read at the end of the slot that its age asks for, merged into it already or not."""
+        self._turn(self._slot)
+        entries, now = self._entries, at // SLOT
+        begin = bisect_left(entries, (at - window) // SLOT << _SLOT_SHIFT)
+        end = bisect_left(entries, now + AHEAD + 1 << _SLOT_SHIFT, begin)
+        recent: deque[tuple[int, int]] = deque()
+        most = total = 0
+        for entry in entries[begin:end]:
+            if entry >> _COUNT_BITS & _COUNTER == counter:
+                slot, count = entry >> _SLOT_SHIFT, entry & _MOST
+                slot += -(slot + 1) % (_width(now - slot) or 1)
+                recent.append((slot, count))
+                total += count
+                while recent[0][0] <= slot - width // SLOT:
+                    total -= recent.popleft()[1]
+                most = max(most, total)
+        return most
 
     def daily(self, counters: Sequence[int], at: int, days: int) -> list[list[int]]:
         """For each counter the sums of the days (24 hours each) that ended 0, 1, … days before ``at``.

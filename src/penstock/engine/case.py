@@ -21,15 +21,21 @@ PATIENCE, MOST_PATIENCE = 900.0, 4 * 3600.0
 """Seconds after which another goes for a canary whose outcome nobody has told; twice as many each time, until
 one is told: a provider that puts a list off for hours says nothing good about it."""
 
-GOOD_OF_SCRIPT: Final = 2
-GOOD: Final = 12
+GOOD, SOME, FEW = 24, 4, 2
 BAD: Final = 60
 """So many canaries more for each that has landed, fewer for each that comes back: of a login's up to one in
-six may, and more and more still pass."""
+four may, and more and more still pass. Some more for what is no login, a few once a stranger is likelier."""
+
+OF_SCRIPT: Final = 3
+"""Canaries that a script begins with, or a client address: nothing tells whose it is but what comes back."""
+
+EVEN: Final = 0.0
+"""Suspicion from which a stranger is likelier than the owner."""
 
 AT_HOME: Final = 15
-"""So many times as many canaries for a login whose origin does not speak against it: what a stolen password
-sends comes from elsewhere, and the outcomes of a letter to everybody are known in seconds."""
+"""So many times as many canaries for a login against which only its flow speaks, and dead addresses: what
+a stolen password sends comes from elsewhere or under other names, and the outcomes of a letter to everybody
+are known in seconds."""
 
 SETTLED: Final = 0.7
 """How well one must be known (``View.seen``) for that: a young installation knows nobody's networks."""
@@ -46,9 +52,9 @@ class Case:
     """A sender under suspicion. ``slowed``: only canaries pass; ``under_way``: canaries → when they passed.
     ``good``: how many more than ``canaries`` may be under way; ``met``: who got mail meanwhile (digest of the
     pair → of the recipient with anybody here), known once the suspicion is over; ``leak``: novel recipients
-    let through since it was opened; ``at_home``: its origin does not speak against it; ``trial``: the
-    message that goes as a whole; ``campaign``: shared by the senders of one campaign. Times are seconds
-    since the epoch; ``seen_at``: when it was last found suspicious."""
+    let through since it was opened; ``at_home``: only its flow speaks against it, and dead addresses;
+    ``trial``: the message that goes as a whole; ``campaign``: shared by the senders of one campaign. Times
+    are seconds since the epoch; ``seen_at``: when it was last found suspicious."""
 
     sender: str
     opened_at: float
@@ -78,8 +84,8 @@ class Case:
         return max(self.seen_at, self.looked_at) + CALM
 
     def place(self, seen: View, findings: tuple[Finding, ...]) -> None:
-        """Whether it is at home: the origin of its mail says nothing against it."""
-        away = any(finding.signal == "networks" and finding.weight > 0 for finding in findings)
+        """Whether it is at home: but for its flow, and dead addresses, nothing speaks against it."""
+        away = any(one.weight > 0 and one.group != "flow" and one.signal != "bounces" for one in findings)
         self.at_home = seen.kind == "login" and seen.seen >= SETTLED and not away
 
     def start(self, address: str, at: float) -> None:
@@ -93,7 +99,7 @@ class Case:
         if self.under_way.pop(address, None) is None:
             return False
         self.patience = PATIENCE
-        more = GOOD if self.sender.startswith("login:") else GOOD_OF_SCRIPT
+        more = FEW if self.suspicion >= EVEN else GOOD if self._is_login else SOME
         self.good = min(self.good + more, MOST_UNDER_WAY)
         return True
 
@@ -112,8 +118,15 @@ class Case:
         if address in self.under_way or canaries == UNCOUNTED:
             return False
         self._give_up(at)
-        may = canaries * (AT_HOME if self.at_home else 1) + self.good
-        return len(self.under_way) >= min(may, MOST_UNDER_WAY)
+        if self.at_home:
+            canaries *= AT_HOME
+        elif not self._is_login:
+            canaries = min(canaries, OF_SCRIPT)
+        return len(self.under_way) >= min(canaries + self.good, MOST_UNDER_WAY)
+
+    @property
+    def _is_login(self) -> bool:
+        return self.sender.startswith("login:")
 
     def _give_up(self, at: float) -> None:
         """Wait no longer for what has been under way for too long: it was no good outcome."""

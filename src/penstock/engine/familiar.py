@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from dataclasses import replace
+from itertools import islice
 from typing import Final
 
 from penstock.core.acquaintance import Acquaintance, kind_of
@@ -24,6 +25,9 @@ SUSPECT: Final = 7 * DAY
 
 BORNE_OUT: Final = 0.05
 """Of the new recipients of a suspect's week: more than one, and so many dead ones, are no honest list's."""
+
+REGULAR: Final = 30
+"""Days within which the use of a network shows that it is the sender's own: many write once a week."""
 
 YOUNG: Final = 7 * DAY
 """Seconds of an installation in which networks are their senders' own when they are first seen."""
@@ -131,7 +135,8 @@ class Familiar:
     def _used_before(self, pair: int, day: int, most: int, least: int = 1) -> bool:
         """Whether it was used on ``least`` of the ``most`` days before."""
         knows = self._known.knows
-        return sum([knows(pair ^ _on(day - ago)) for ago in range(1, most + 1)]) >= least
+        used = (ago for ago in range(1, most + 1) if knows(pair ^ _on(day - ago)))
+        return next(islice(used, least - 1, None), 0) > 0
 
     def _come_from(self, sender: Sender, address: str, at: float) -> str:
         """The client's network if it is not the sender's own, else ""."""
@@ -147,7 +152,7 @@ class Familiar:
             return ""
         young = at - self._watching_since < YOUNG
         learns = self._learns(sender, at)
-        used = learns and (young or self._used_before(_NETWORK_DAY ^ pair, day, 7, 3))
+        used = learns and (young or self._used_before(_NETWORK_DAY ^ pair, day, REGULAR, 3))
         if not known.meet(home) or used:
             known.meet(own)
             return ""
@@ -177,7 +182,7 @@ class Familiar:
             return
         known, day = self._known, second // DAY
         pair = self.number_of(sender) ^ known.number(wide_of(narrow))
-        if self._used_before(_NETWORK_KNOWN_DAY ^ pair, day, 7):
+        if self._used_before(_NETWORK_KNOWN_DAY ^ pair, day, REGULAR):
             known.meet(_NETWORK ^ pair)
         known.meet(_NETWORK_KNOWN_DAY ^ pair ^ _on(day))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from penstock.core.evidence import Finding, suspicion
 from penstock.core.ledger import Counter, Ledger, whole, window_since
@@ -11,9 +10,7 @@ from penstock.core.sender import Sender
 from penstock.engine.familiar import Familiar
 from penstock.engine.roster import Roster
 from penstock.signals import look
-from penstock.signals.view import ALONE, WINDOWS, View, calm_for
-
-HOUR: Final = 3600
+from penstock.signals.view import ALONE, HOUR, RECENT, WINDOWS, View, busiest_abroad, busiest_hour, calm_for
 
 Adjust = Callable[[Sender, float, list[Finding]], list[Finding]]
 
@@ -46,9 +43,10 @@ class Weighing:
         """What the signals see of a sender: nothing from before somebody last decided about it."""
         second, since, familiar = int(at), sender.standing.since, self._familiar
         watch = familiar.watch(sender, second)
-        windows = [whole(window, second) for window in WINDOWS]
+        windows = [whole(window, second) for window in (*WINDOWS, RECENT)]
         if since:
             windows = [max(1, min(window, window_since(since, second))) for window in windows]
+        recent = windows.pop()
         now, hour, day, week = sender.ledger.sums(second, windows)
         found = familiar.networks.today(watch.network, second) if day[Counter.FOREIGN] else None
         kind, _, name = sender.key.partition(":")
@@ -61,6 +59,8 @@ class Weighing:
             hour,
             day,
             week,
+            busiest=busiest_hour(sender.ledger, week, second, recent),
+            busiest_abroad=busiest_abroad(sender.ledger, day, week, second, windows[3]),
             seen=familiar.seen(sender, at),
             shared=len(found.accounts) if found is not None else 0,
             shared_known=found.known if found is not None else 0,

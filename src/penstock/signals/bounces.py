@@ -36,16 +36,20 @@ SCRIPTED = rates(
     (0.01, 0.2),
     (0.02, 0.18),
     (0.035, 0.16),
-    (0.055, 0.03),
-    (0.09, 0.002),
-    (0.13, 0.001),
+    (0.055, 0.01),
+    (0.09, 0.001),
+    (0.13, 0.0003),
 )
 """A web site has no address book of ten years."""
 
 FLOODED = rates((0.04, 0.02), (0.08, 0.08), (0.11, 0.08), (0.15, 0.24), (0.27, 0.33), (0.45, 0.25))
 SLOW = rates((0.03, 0.18), (0.05, 0.14), (0.08, 0.17), (0.11, 0.10), (0.15, 0.21), (0.27, 0.13), (0.45, 0.07))
-FRESH, FRESH_BURST = 0.15, 0.6
-"""How likely an honest sender's new recipients are of another kind than before: a burst mostly is."""
+FRESH, FRESH_BURST, FRESH_LIST = 0.15, 0.6, 0.98
+"""How likely an honest sender's new recipients are of another kind than before: a burst mostly is, one of a
+sender that was never one for lists nearly always."""
+
+DIRTY, BEYOND = 0.035, 5
+"""Such a past, of typing errors in a web form say, does not excuse so many times as many new recipients."""
 
 LEAST, MOST = -9.0, 12.0
 ONE, ONE_OF_BURST = 0.75, 0.3
@@ -58,7 +62,13 @@ CLEAR = 3.0
 def weigh(view: View) -> tuple[float, str] | None:
     """Dead addresses against first deliveries, of the hour, the day or the week."""
     burst = view.is_burst
-    honest = _usual(view.habit.dead, view.habit.proven, burst, view.is_script)
+    past = view.habit
+    other = (
+        past.dead > DIRTY * (past.dead + past.proven)
+        and view.today(Counter.NOVEL) > BEYOND * view.usual_novel
+    )
+    fresh = FRESH if not burst else FRESH_LIST if other else FRESH_BURST
+    honest = _usual(past.dead, past.proven, fresh, view.is_script)
     weight, dead, proven = _of(view.day, burst, honest)
     worst = max(_of(view.hour, burst, honest), _of(view.week, burst, honest))
     if worst[0] > max(CLEAR, weight):
@@ -75,10 +85,10 @@ def _of(counts: list[int], burst: bool, honest: Rates) -> tuple[float, int, int]
 
 
 @lru_cache(maxsize=1 << 12)
-def _usual(dead: int, proven: int, burst: bool, script: bool) -> Rates:
+def _usual(dead: int, proven: int, fresh: float, script: bool) -> Rates:
     """The honest mixture of a sender of whose new recipients so many were dead in the weeks before."""
     drawn = SCRIPTED if script else HONEST
-    fresh, past = FRESH_BURST if burst else FRESH, mixture(dead, proven, drawn)
+    past = mixture(dead, proven, drawn)
     return [
         (log(fresh * exp(weight) + (1 - fresh) * exp(weight + dead * yes + proven * no - past)), yes, no)
         for weight, yes, no in drawn

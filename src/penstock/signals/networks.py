@@ -5,8 +5,8 @@ IPv6) that the account has not used, and often from many (one account: 342 addre
 honest login is met in a foreign one on about 1 day in 30 (travel, a new telephone contract). There the owner
 goes on writing to whom he knows, a stranger writes to strangers: each recipient weighs, new (19 of 20 in
 attacks) or known, against the share that is usual for this sender. What goes to strangers from its own
-networks on the same day takes weight away, and so does a habit of travelling. A burst from its own
-networks speaks for the owner.
+networks on the same day takes weight away, and so do a habit of travelling and the first days of a new
+sender, whose second network is nothing strange. A burst from its own networks speaks for the owner.
 Cost: none. Victims: travellers who write to many new people; a business that has moved.
 """
 
@@ -27,6 +27,10 @@ OWN = -1.5
 SETTLED = 5
 """Days with mail after which a sender's networks are known."""
 
+YOUNG, OTHER = 14.0, 2
+"""Days of age up to which one who has mailed on few days may have a network that nobody has seen yet; each
+further one on the same day is as strange as for one who has mailed on so many days more."""
+
 LEAST, MOST = -0.5, 7.5
 LEAST_SHARE, MOST_SHARE = 0.3, 0.9
 
@@ -40,7 +44,7 @@ def weigh(view: View) -> tuple[float, str] | None:
         settled = min(1.0, view.habit.active / SETTLED) * view.seen
         return (OWN * settled, "all of it comes from its own networks") if burst and settled else None
     weight, novel, known = max(_of(view.day, view), _of(view.week, view))
-    weight = max(LEAST, min(MOST, weight)) * view.seen / (1 + view.habit.networks)
+    weight = max(LEAST, min(MOST, weight * _settled(view))) * view.seen / (1 + view.habit.networks)
     return weight, f"it wrote to {novel} new and {known} known recipients from networks that are not its own"
 
 
@@ -51,3 +55,11 @@ def _of(counts: list[int], view: View) -> tuple[float, int, int]:
     weight = novel * SINGLE * math.log(STOLEN / share) + known * math.log((1 - STOLEN) / (1 - share))
     here = min(1.0, novel / max(1, counts[Counter.NOVEL]))
     return (FIRST + weight) * here, novel, known
+
+
+def _settled(view: View) -> float:
+    """How well the sender's own networks are known, from 0 to 1."""
+    if view.habit.age >= YOUNG:
+        return 1.0
+    others = max(0, view.today(Counter.NETWORKS) - 1)
+    return min(1.0, (view.habit.active + OTHER * others) / SETTLED)

@@ -1,8 +1,9 @@
 """It goes on and on: strangers are written to from foreign networks, day in, day out.
 
-Theory: a traveller's day ends, a slow bot's does not; one long day says nothing. Beyond 20 new recipients of
-a week from networks that are not its own, at no newsletter's pace with few known ones and some dead ones
-among them, each further one speaks a little; so a list that bounces little cannot go on for ever.
+Theory: a traveller's day ends, a slow bot's does not; one long day says nothing, nor does its end when it is
+seen a day later. Beyond 20 new recipients of a week from networks that are not its own, at no newsletter's
+pace with few known ones and some dead ones among them, each further one speaks a little; so a list that
+bounces little cannot go on for ever.
 Cost: none. Victims: a business that has moved and writes to new customers only.
 """
 
@@ -15,8 +16,8 @@ GROUP = ""
 FROM = 20
 EACH = 0.06
 MOST = 3.0
-CLEAN = 0.05
-"""Share of dead addresses below which a list is an honest one."""
+CLEAN = 0.02
+"""Share of dead addresses below which it may well be an honest list."""
 
 KNOWN = 0.2
 """Share of known recipients from which on it is the owner's business."""
@@ -28,8 +29,8 @@ def weigh(view: View) -> tuple[float, str] | None:
     dead, proven = view.week[Counter.NEWLY_DEAD], view.week[Counter.PROVEN]
     if view.kind != "login" or novel <= FROM or view.is_burst or foreign - novel > KNOWN * foreign:
         return None
-    before = novel - view.today(Counter.FOREIGN_NOVEL)
-    if dead < CLEAN * proven or not before:
+    others = novel - view.busiest_abroad
+    if dead < CLEAN * proven or not others:
         return None
-    weight = min(MOST, EACH * min(novel - FROM, 2 * before) * (1 - view.habit.novel_share))
+    weight = min(MOST, EACH * min(novel - FROM, 2 * others) * (1 - view.habit.novel_share))
     return weight, f"this week it wrote to {novel} new recipients from networks that are not its own"

@@ -7,12 +7,15 @@ from typing import Final, NamedTuple
 
 from penstock.core.evidence import Usual
 from penstock.core.habit import Habit
-from penstock.core.ledger import Counter
+from penstock.core.ledger import Counter, Ledger
 
-WINDOWS: Final = (300, 3600, 86400, 7 * 86400)
+HOUR: Final = 3600
+DAY: Final = 86400
+WINDOWS: Final = (300, HOUR, DAY, 7 * DAY)
 BURST: Final = 9
 BURST_HOUR: Final = 60
-BURST_DAY: Final = 150
+RECENT: Final = 2 * DAY
+"""Seconds for which a burst is remembered: a day later its end is all that a window of a day still sees."""
 
 
 class Alike(NamedTuple):
@@ -70,10 +73,26 @@ def calm_for(usual: Usual, hour: list[int], day: list[int], week: list[int]) -> 
     return min(at_once - hour[Counter.NOVEL], usual.novel - day[Counter.NOVEL])
 
 
+def busiest_hour(ledger: Ledger, week: list[int], at: int, window: int) -> int:
+    """New recipients of the busiest hour of the ``window``, of the week while these are no burst."""
+    novel = week[Counter.NOVEL]
+    return ledger.busiest(Counter.NOVEL, at, window, HOUR) if novel >= BURST_HOUR else novel
+
+
+def busiest_abroad(ledger: Ledger, day: list[int], week: list[int], at: int, window: int) -> int:
+    """New recipients from foreign networks on the busiest 24 hours of the week (``window``)."""
+    novel = week[Counter.FOREIGN_NOVEL]
+    if novel == day[Counter.FOREIGN_NOVEL]:
+        return novel
+    return ledger.busiest(Counter.FOREIGN_NOVEL, at, window, DAY)
+
+
 @dataclass(slots=True)
 class View:
     """``now`` (five minutes), ``hour``, ``day``, ``week``: sums by counter. ``seen``: how well the sender
     is known, from 0 to 1.
+    ``busiest``: new recipients of the busiest hour of two days; ``busiest_abroad``: of the busiest day of the
+    week, from foreign networks.
     ``shared``: accounts to which the sender's newest client network is foreign today, ``shared_known`` and
     ``shared_novel``: their recipients, known and new to them. ``tainted``: the network was seen in an
     incident. ``refused_elsewhere``: the share of all other senders' recipients that was refused for
@@ -89,6 +108,8 @@ class View:
     hour: list[int]
     day: list[int]
     week: list[int]
+    busiest: int = 0
+    busiest_abroad: int = 0
     seen: float = 1.0
     shared: int = 0
     shared_known: int = 0
@@ -110,11 +131,12 @@ class View:
 
     @property
     def is_burst(self) -> bool:
-        """New recipients in quick succession, asked for at least: a flood's pace, or a newsletter's."""
+        """New recipients in quick succession, of late asked for at least: a flood's pace, or a newsletter's.
+        Of hours ago only those that passed count: who is turned away comes again and again."""
         return (
             self.now[Counter.NOVEL] + self.now[Counter.STOPPED] >= BURST
             or self.hour[Counter.NOVEL] + self.hour[Counter.STOPPED] >= BURST_HOUR
-            or self.day[Counter.NOVEL] >= BURST_DAY
+            or self.busiest >= BURST_HOUR
         )
 
     @property

@@ -250,9 +250,11 @@ class RecordStore(Putting):
             job.future.set_exception(StoreError(_short(error)))
 
     def _call_back(self) -> None:
-        """On the loop's thread: whoever waited for what is durable now."""
-        ready = [call for ticket, call in self._calls if ticket <= self.durable]
-        self._calls = [(ticket, call) for ticket, call in self._calls if ticket > self.durable]
+        """On the loop's thread: whoever waited for what is durable now. Looked at once: the writing thread
+        goes on meanwhile, and who is not ready at one look and no longer waits at the next is lost."""
+        durable = self.durable
+        ready = [call for ticket, call in self._calls if ticket <= durable]
+        self._calls = [(ticket, call) for ticket, call in self._calls if ticket > durable]
         for call in ready:
             call()
 
