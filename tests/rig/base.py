@@ -65,6 +65,19 @@ def wait_until(probe: Callable[[], T], seconds: float = 60, what: str = "the con
         time.sleep(0.02)
 
 
+def _group_lives(group: int) -> bool:
+    """Whether a process of this group still holds anything (a zombie does not)."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            stat = Path("/proc", pid, "stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        state, _parent, its = stat.rpartition(")")[2].split()[:3]
+        if int(its) == group and state not in "ZX":
+            return True
+    return False
+
+
 def account(name: str) -> str | None:
     """The Unix account a server must run as: `name` when we are root, else ours (None)."""
     return name if os.geteuid() == 0 else None
@@ -184,12 +197,15 @@ class Daemon(Server):
             self._kill_group()
 
     def _kill_group(self) -> None:
+        """A child that was just being made holds the listening sockets until it has died, too."""
         assert self.process is not None
+        group = self.process.pid
         try:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            os.killpg(group, signal.SIGKILL)
         except ProcessLookupError:
             pass
         self.process.wait()
+        wait_until(lambda: not _group_lives(group), 20, f"an end of what {self.name} had started")
 
     def stop(self) -> None:
         self.signal(signal.SIGTERM)
