@@ -67,9 +67,9 @@ def wait_until(probe: Callable[[], T], seconds: float = 60, what: str = "the con
 
 def _group_lives(group: int) -> bool:
     """Whether a process of this group still holds anything (a zombie does not)."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            stat = Path("/proc", pid, "stat").read_text()
+            stat = (process / "stat").read_text()
         except (FileNotFoundError, ProcessLookupError):
             continue
         state, _parent, its = stat.rpartition(")")[2].split()[:3]
