@@ -58,6 +58,10 @@ def test_spellings_of_one_account(typed: str) -> None:
         ("a@b@example.com", Naming(), "login:a@b@example.com"),
         ("bob", Naming(default_realm="example.org"), "login:bob@example.org"),
         ("Zoë", Naming(), "login:zoë"),
+        ("@@.", Naming(), "login:"),
+        ("alice@.@", Naming(), "login:alice"),
+        ("alice.@..", Naming(default_realm="b.c"), "login:alice.@b.c"),
+        ("a@b.@.", Naming(), "login:a@b"),
     ],
 )
 def test_logins(typed: str, naming: Naming, key: str) -> None:

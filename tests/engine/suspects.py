@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from engine import people
 from engine.people import AWAY, DAY, HOME, RELAY, UNKNOWN
-from penstock.core.events import Bounced, Delivered
+from penstock.core.events import Bounced, Deferred, Delivered
 from penstock.core.evidence import ORDINARY, Detection, Finding, Usual
 from penstock.core.policy import Policy
 from penstock.core.replies import ReplyClass, Rule
@@ -16,7 +16,12 @@ from penstock.signals.view import View
 from support import T0, FakeMemory, World, policy
 
 SPAM = "554 5.7.1 spam"
-RULES = (*people.RULES, Rule("spam", ReplyClass.CONTENT, ("spam",)))
+BUSY = "451 4.7.500 server busy"
+RULES = (
+    *people.RULES,
+    Rule("spam", ReplyClass.CONTENT, ("spam",)),
+    Rule("busy", ReplyClass.REPUTATION, ("server busy",)),
+)
 FRIENDS = [f"friend{i}@example.org" for i in range(8)]
 
 
@@ -38,9 +43,14 @@ class Person(people.Person):
         for recipient in list(recipients):
             self.world.engine.observe(Delivered(self.world.at, self._message(), recipient, RELAY))
 
-    def bounced(self, recipients: Iterable[str], reply: str = UNKNOWN) -> None:
+    def bounced(self, recipients: Iterable[str], reply: str = UNKNOWN, relay: str = RELAY) -> None:
         for recipient in list(recipients):
-            self.world.engine.observe(Bounced(self.world.at, self._message(), recipient, RELAY, "", reply))
+            self.world.engine.observe(Bounced(self.world.at, self._message(), recipient, relay, "", reply))
+
+    def deferred(self, recipients: Iterable[str], reply: str, relay: str = RELAY) -> None:
+        for recipient in list(recipients):
+            event = Deferred(self.world.at, self._message(), recipient, relay, "", reply, True)
+            self.world.engine.observe(event)
 
     def send(self, recipients: Iterable[str], address: str = HOME, gap: float = 1.0) -> list[str]:
         """Write, and each that passed is delivered."""

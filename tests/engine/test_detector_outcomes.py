@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 
 from engine.people import AWAY, DAY, HOME, HOUR
-from engine.suspects import FRIENDS, Person, alice, company, flood, flood_of, strangers
+from engine.suspects import FRIENDS, Person, alice, company, flood, strangers
 from penstock.core.evidence import Detection, Usual
 from penstock.core.ledger import Counter
 from penstock.core.policy import Verb
 from penstock.core.standing import State
 from penstock.engine import case as cases
-from penstock.engine import detector, providers
+from penstock.engine import detector
 from penstock.engine.case import Case
 from penstock.engine.detector import HABITUAL, UNDER_WAY
 from penstock.engine.gate import VOUCHED_AT_ONCE
-from penstock.engine.providers import LASTS, SENDERS, VANISHED, Providers
-from support import ALICE, T0, reached
+from penstock.engine.providers import VANISHED
+from support import ALICE, reached
 
 # --- who has got mail -------------------------------------------------------------------------
 
@@ -154,33 +154,6 @@ def test_traps_are_looked_at_at_once_however_many_new_recipients_are_usual() -> 
     assert person.state is State.PAUSED and "2 spam traps" in person.world.sender().standing.why
 
 
-# --- providers in trouble ---------------------------------------------------------------------
-
-
-def test_when_known_addresses_vanish_the_domain_is_not_believed() -> None:
-    people = company(3)
-    people[0].bounced(FRIENDS[:VANISHED])
-    people[1].bounced(strangers(10, domain="example.org"))
-    people[1].bounced(strangers(2, domain="example.net"))
-    assert people[1].world.total(Counter.NEWLY_DEAD, people[1].key) == 2
-    assert people[1].case is None
-
-
-def test_a_provider_is_believed_again_after_a_while() -> None:
-    people = company(2)
-    people[0].bounced(FRIENDS[:VANISHED])
-    people[0].world.wait(LASTS + 1)
-    people[1].bounced(["gone@example.org"])
-    assert people[1].world.total(Counter.NEWLY_DEAD, people[1].key) == 1
-
-
-def test_one_who_left_is_no_trouble_of_the_provider() -> None:
-    people = company(2)
-    people[0].bounced(FRIENDS[:1])
-    people[1].bounced(["gone@example.org"])
-    assert people[1].world.total(Counter.NEWLY_DEAD, people[1].key) == 1
-
-
 def test_a_canary_that_a_failing_provider_bounced_is_over_and_held_against_nobody() -> None:
     person, case = slowed()
     person.delivered(list(case.under_way))
@@ -191,66 +164,6 @@ def test_a_canary_that_a_failing_provider_bounced_is_over_and_held_against_nobod
     person.bounced(more)
     assert len(more) == 2 and not set(more) & set(case.under_way)
     assert (case.good, case.suspicion) == (good, suspicion)
-
-
-def test_while_most_known_addresses_are_reached_a_provider_is_believed() -> None:
-    found = Providers()
-    second = int(T0)
-    found.vanished("example.org", "login:a", second)
-    for _ in range(10):
-        found.reached("example.org", second, True)
-    found.vanished("example.org", "login:a", second)
-    assert not found.fails("example.org", "login:a", second)
-
-
-def test_several_senders_who_meet_hardly_anybody_else_show_a_failing_provider() -> None:
-    found = Providers()
-    second = int(T0)
-    assert not any(found.fails("example.com", f"login:{i}", second) for i in range(9)), "nobody vanished"
-    found.vanished("example.org", "login:0", second)
-    answers = [found.fails("example.org", f"login:{i}", second) for i in range(SENDERS)]
-    assert answers == [False] * (SENDERS - 1) + [True]
-    for _ in range(20):
-        found.reached("example.org", second, False)
-    assert not found.fails("example.org", "login:9", second)
-    assert not any(found.fails("example.net", "login:a", second) for _ in range(100)), "one alone never does"
-
-
-def test_thieves_with_lists_of_one_provider_are_no_witnesses_against_it() -> None:
-    """Bought lists have up to 50 % dead addresses: as many as thieves together show of a failing provider."""
-    people = company(4)
-    leaks = [
-        flood_of(person, [f"s{i}.{j}@bigmail.example" for j in range(300)], f"10.{i}.0.1")
-        for i, person in enumerate(people)
-    ]
-    assert max(leaks) <= 40 and all(person.state is State.PAUSED for person in people)
-
-
-def test_one_who_left_and_a_list_of_dead_addresses_are_no_trouble_that_goes_on() -> None:
-    found, second = Providers(), int(T0)
-    found.vanished("example.org", "login:friend", second)
-    first = [found.fails("example.org", "login:thief", second + 60 * i) for i in range(10)]
-    assert first[-1], "so it is for a while: an outage begins like that"
-    later = range(second + LASTS + 1, second + 6 * LASTS, 60)
-    assert not any(found.fails("example.org", "login:thief", at) for at in later)
-
-
-def test_a_trouble_goes_on_while_known_addresses_vanish() -> None:
-    found, second = Providers(), int(T0)
-    for at in range(second, second + 3 * LASTS, 600):
-        found.vanished("example.org", "login:a", at)
-        found.reached("example.org", at, True)
-        found.reached("example.org", at, True)
-        assert found.fails("example.org", "login:b", at) or at < second + 600
-
-
-def test_the_table_of_domains_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(providers, "MOST_DOMAINS", 10)
-    found = Providers()
-    for i in range(100):
-        found.fails(f"d{i}.example.net", "login:a", int(T0))
-        found.reached(f"e{i}.example.net", int(T0), True)
-    assert list(found._troubles) == [f"d{i}.example.net" for i in range(90, 100)]
 
 
 # --- somebody decides -------------------------------------------------------------------------

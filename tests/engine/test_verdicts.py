@@ -191,7 +191,8 @@ def test_a_profile_lasts_as_its_lesson_and_what_was_judged_a_day() -> None:
     at = person.world.at
     lesson = say(person, LEGITIMATE, Learn.PROFILE, until=at + 300 * DAY)
     assert person.world.engine.roster.overrides[person.key].until == lesson.ends_at == at + 300 * DAY
-    assert lesson.forgives(person.key, {}, at + DAY - 1) and not lesson.forgives(person.key, {}, at + DAY)
+    assert lesson.forgives(person.key, {}, {}, at + DAY - 1)
+    assert not lesson.forgives(person.key, {}, {}, at + DAY)
     assert replace(lesson, until=at + 2 * HOUR).allows_until == at + 2 * HOUR
 
 

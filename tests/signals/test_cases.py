@@ -68,7 +68,10 @@ FIRES: dict[str, dict[str, View]] = {
         "all of it in an hour": view(long_ago(*[{"novel": 20}] * 5), novel=29, recipients=29),
         "a web site that writes one by one": view(kind="uid", novel=4, recipients=4),
     },
-    "persistence": {"strangers all week": view(SLOW_WEEK, **abroad(5))},
+    "persistence": {
+        "strangers all week": view(SLOW_WEEK, **abroad(5)),
+        "a clean list that filters know": view([{**abroad(12), "proven": 11, "content": 1}] * 6, **abroad(5)),
+    },
     "refusals": {
         "half is refused as spam": view(content=10, delivered=10),
         "throttled everywhere": view(throttled=20, delivered=5),

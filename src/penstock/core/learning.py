@@ -11,11 +11,13 @@ like it, the signals that spoke then, those of their groups, and those of what i
 The share that was seen is a sample, and so is today's: with x of n today and y of m then, r = y / m, x may
 reach
 
-    r n + CHANCE sqrt(r n (1 + n / m)) + a few (1 + n / m)
+    r n + CHANCE sqrt(r n u) + a few u,    u = 1 + n / m, up to MOST_UNSURE
 
 where DOUBT recipients with the usual share are added to m unless y is already more than chance makes of that.
 A list that was stopped before it bounced may thus bounce, as long as little is known of it; a provider that
-failed may fail again; and a bought list shows within its first dozen outcomes what it is.
+failed may fail again; and a bought list shows within its first dozen outcomes what it is. A week is measured
+like a day: chance has an end. A day that was forgiven and had hardly any dead ones says better than the one
+that was judged what the share is; a bad one never does.
 
 What was turned away counts as seen, and so does the fullest day within SETTLES of the verdict: the rest of
 the newsletter belongs to it. A day beyond that is judged as if nothing had been allowed. So a hijacker of
@@ -66,6 +68,14 @@ of a few, two dead ones say little."""
 
 CHANCE: Final = 3.0
 """Standard deviations: a list is looked at again and again, and no look may find bad luck."""
+
+MOST_UNSURE: Final = 4.0
+"""So many times its own chance is what the doubt about the share adds, at most: of many that came back it is
+known what their share is, and that it was not known before excuses no list of one in five."""
+
+HEARD, CLEAN = 2, 0.05
+"""A forgiven day with so many times as many outcomes as those seen, and no greater share of dead addresses,
+tells better what the share is."""
 
 MEASURED: Final = frozenset(
     {"bounces", "known-dead", "refusals", "complaints", "traps", "scores", "envelope"}
@@ -167,14 +177,27 @@ class Lesson:
             return False
         return finding.signal in self.signals or finding.group in self.groups or finding.signal in MEASURED
 
-    def forgives(self, sender: str, now: Counts, at: float) -> bool:
-        """Whether what a sender has done since (``now``) is like what was judged legitimate."""
+    def forgives(self, sender: str, now: Counts, lately: Counts, at: float) -> bool:
+        """Whether what a sender has done since is like what was judged legitimate: within a day (``now``),
+        and what came back within a week (``lately``)."""
         if at >= self.allows_until:
             return False
         seen = self.seen.get(sender)
         if seen is None:
-            return any(is_like(each, now, 1.0, False) for each in islice(self.seen.values(), MOST_DAYS))
-        return is_like(seen, now, SAME, at < self.at + SETTLES)
+            return any(
+                is_like(each, now, 1.0, False) and comes_back_like(each, lately)
+                for each in islice(self.seen.values(), MOST_DAYS)
+            )
+        return is_like(seen, now, SAME, at < self.at + SETTLES) and comes_back_like(seen, lately)
+
+    def hear(self, sender: str, now: Counts) -> bool:
+        """What came back to a forgiven day (``now``), if that tells the share of dead addresses much better
+        than what was seen; whether it does."""
+        seen, told, (dead,) = self.seen.get(sender), _sum(now, _TOLD), _BAD[0][0]
+        if seen is None or told < max(DOUBT, HEARD * _sum(seen, _TOLD)) or _n(now, dead) > CLEAN * told:
+            return False
+        seen.update({counter.name.lower(): _n(now, counter) for counter in _TOLD})
+        return True
 
     def absorb(self, sender: str, now: Counts, at: float) -> bool:
         """While it settles, a day (``now``) with more of the same is what was seen; whether it has grown."""
@@ -198,6 +221,11 @@ def is_like(seen: Counts, now: Counts, times: float, settling: bool) -> bool:
         return False
     if _n(now, Counter.ENVELOPES) > times * _n(seen, Counter.ENVELOPES) + 1:
         return False
+    return comes_back_like(seen, now)
+
+
+def comes_back_like(seen: Counts, now: Counts) -> bool:
+    """Whether no more comes back (``now``, of any time) than the share seen and chance make."""
     return all(_bearable(seen, now, *bad) for bad in _BAD)
 
 
@@ -208,7 +236,7 @@ def _bearable(
     found, among, n = _sum(seen, bad), _sum(seen, of), _sum(now, of)
     doubt = DOUBT if found <= max(1.0, _most(usual * among)) else 0
     among = max(1, among + doubt)
-    share, unsure = min(1.0, (found + usual * doubt) / among), 1 + n / among
+    share, unsure = min(1.0, (found + usual * doubt) / among), min(1 + n / among, MOST_UNSURE)
     came = _sum(now, bad)
     return came <= _most(share * n, unsure) + some * unsure or (not some and came <= found)
 

@@ -43,7 +43,7 @@ def login_key(typed: str, naming: Naming) -> str:
     """``login:`` key of a SASL user name as typed."""
     if _CUT.fullmatch(typed) and typed.isprintable():
         return "login:" + typed
-    name = "".join(typed.split()).casefold().rstrip("@")
+    name = _without_empty_realms("".join(typed.split()).casefold())
     local, at, realm = name.rpartition("@")
     if not at:
         local, realm = realm, ""
@@ -53,6 +53,13 @@ def login_key(typed: str, naming: Naming) -> str:
         local = local.partition("+")[0] or local
     name = f"{local}@{realm}" if realm else local
     return "login:" + bounded(naming.aliases.get(name, name))
+
+
+def _without_empty_realms(name: str) -> str:
+    """``alice`` of ``alice@`` and ``alice@.``."""
+    end = len(name.rstrip("@."))
+    at = name.find("@", end)
+    return name if at < 0 else name[:at]
 
 
 def ip_key(address: str) -> str:

@@ -190,8 +190,9 @@ class Detector:
 
     # --- what comes back --------------------------------------------------------------------
 
-    def delivered(self, sender: Sender, recipient: str, at: float) -> None:
-        """A recipient has got it: they know each other now, or once the suspicion is over."""
+    def delivered(self, sender: Sender, recipient: str, relay: str, at: float) -> None:
+        """A recipient has got it (from ``relay``, "" if nobody knows): they know each other now, or once the
+        suspicion is over."""
         if self.mode == "off":
             return
         known, address, second = self.acquaintance, recipient.lower(), int(at)
@@ -202,7 +203,7 @@ class Detector:
         case = self.cases.get(sender.key)
         if known.knows(pair):
             known.meet(pair)
-            self._providers.reached(address.rpartition("@")[2], second, True)
+            self._providers.reached(address.rpartition("@")[2], relay, sender.key, second, True)
             return
         self._familiar.ask(sender, address, number, second)
         landed = case is not None and case.landed(address)
@@ -215,20 +216,21 @@ class Detector:
         else:
             case.met[pair] = somebody
         self._book.count(sender, int(Counter.PROVEN), second, 1)
-        self._providers.reached(address.rpartition("@")[2], second, False)
+        self._providers.reached(address.rpartition("@")[2], relay, sender.key, second, False)
         if landed and case is not None and case.slowed:
             self._look(sender, at)
 
-    def dead(self, sender: Sender, recipient: str, at: float) -> None:
-        """An address does not exist. That counts when nobody here has ever got mail through to it."""
+    def dead(self, sender: Sender, recipient: str, relay: str, at: float) -> None:
+        """An address does not exist, says ``relay``. That counts when nobody here has ever got mail through
+        to it."""
         if self.mode == "off":
             return
         known, address, second = self.acquaintance, recipient.lower(), int(at)
         self._outcome_at = at
         domain, number = address.rpartition("@")[2], known.number(address)
         if known.knows(REACHED ^ number):
-            self._providers.vanished(domain, sender.key, second)
-        elif not self._providers.fails(domain, sender.key, second):
+            self._providers.vanished(domain, relay, sender.key, second)
+        elif not self._providers.fails(domain, relay, sender.key, second):
             self._familiar.ask(sender, address, number, second)
             known.meet(DIED ^ number)
             if not known.meet(DIED ^ self._familiar.number_of(sender) ^ number):
@@ -238,6 +240,10 @@ class Detector:
         case = self.cases.get(sender.key)
         if case is not None:
             case.under_way.pop(address, None)
+
+    def puts_off(self, sender: Sender, recipient: str, relay: str, at: float) -> bool:
+        """A recipient must wait for our rate or our name; whether ``relay`` says so to nearly all of us."""
+        return self._providers.puts_off(recipient.lower().rpartition("@")[2], relay, sender.key, int(at))
 
     def refused(self, sender: Sender, recipient: str, at: float) -> None:
         """Another host refuses us for content, reputation or rate."""

@@ -27,7 +27,7 @@ from penstock.core.sender import Sender
 from penstock.engine.incidents import counts_of
 from penstock.ports import Records, Remembered
 
-DAY: Final = 86400
+DAY, WEEK = 86400, 7 * 86400
 MOST_TAUGHT: Final = 20_000
 """Senders of lessons, and lessons about nobody; the oldest lessons give way."""
 
@@ -74,11 +74,14 @@ class Learning:
     def _forgives(self, lesson: Lesson, sender: Sender, at: float) -> bool:
         """Whether what a sender does is like what was judged; while that settles it may grow, unless somebody
         has decided about the sender since: what was stopped is no part of it."""
-        now = _since(sender, max(lesson.at, sender.standing.since), at)
-        if not lesson.forgives(sender.key, now, at):
+        begin = max(lesson.at, sender.standing.since)
+        now, lately = (_since(sender, begin, at, most) for most in (DAY, WEEK))
+        if not lesson.forgives(sender.key, now, lately, at):
             return False
-        settles = at < lesson.at + SETTLES and sender.standing.since <= lesson.at
-        if settles and lesson.absorb(sender.key, counts_of(sender, at, DAY), at):
+        grown = lesson.hear(sender.key, now)
+        if at < lesson.at + SETTLES and sender.standing.since <= lesson.at:
+            grown |= lesson.absorb(sender.key, counts_of(sender, at, DAY), at)
+        if grown:
             self._grown.add(lesson.incident)
         return True
 
@@ -193,7 +196,7 @@ def _pattern(incident: Incident) -> str:
     raise BadIncident("its senders have neither customer nor profile in common: learn from each by itself")
 
 
-def _since(sender: Sender, begin: float, at: float) -> dict[str, int]:
-    """What a sender has done within a day, and since then."""
-    window = min(DAY, window_since(begin, int(at)))
+def _since(sender: Sender, begin: float, at: float, most: int) -> dict[str, int]:
+    """What a sender has done since then, and within so many seconds."""
+    window = min(most, window_since(begin, int(at)))
     return counts_of(sender, at, window) if window > 0 else {}

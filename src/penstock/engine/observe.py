@@ -66,6 +66,9 @@ waiting does not change that."""
 _DEAD: Final = frozenset({ReplyClass.UNKNOWN_USER, ReplyClass.NO_SUCH_DOMAIN, ReplyClass.INACTIVE_MAILBOX})
 _REFUSED: Final = frozenset({ReplyClass.THROTTLED, ReplyClass.REPUTATION, ReplyClass.CONTENT})
 
+_PUT_OFF: Final = frozenset({ReplyClass.THROTTLED, ReplyClass.REPUTATION})
+"""Classes that are no news of a sender when most others are told to wait in the same words."""
+
 _IN_DIALOGUE: Final = frozenset({ReplyClass.UNKNOWN_USER, ReplyClass.NO_SUCH_DOMAIN})
 """Classes that count when our own MTA refuses a recipient to a client: the others are its own policy."""
 
@@ -206,7 +209,7 @@ class Observer:
         if sender is not None:
             for each in sender.lineage():
                 self._book.count(each, int(Counter.DELIVERED), int(event.at), 1)
-            self._detector.delivered(sender, event.recipient, event.at)
+            self._detector.delivered(sender, event.recipient, event.relay, event.at)
 
     def _deferred(self, event: Deferred) -> None:
         sender = self.sender_of(event.message, event.at)
@@ -216,23 +219,26 @@ class Observer:
             for each in sender.lineage():
                 self._book.count(each, int(Counter.DEFERRED), int(event.at), 1)
         verdict = self.classifier.classify(event.reply, event.status, event.relay)
-        if verdict.reply_class in _ABOUT_US:
-            self._came_back(sender, verdict, event.recipient, event.at)
+        about, relay, at = verdict.reply_class, event.relay, event.at
+        if about in _PUT_OFF and self._detector.puts_off(sender, event.recipient, relay, at):
+            return
+        if about in _ABOUT_US:
+            self._came_back(sender, verdict, event.recipient, relay, at)
 
     def _bounced(self, event: Bounced) -> None:
         sender = self.sender_of(event.message, event.at)
         if sender is not None:
             verdict = self.classifier.classify(event.reply, event.status, event.relay)
-            self._lost(sender, verdict, event.recipient, event.at)
+            self._lost(sender, verdict, event.recipient, event.relay, event.at)
 
-    def _lost(self, sender: Sender, verdict: Verdict, recipient: str, at: float) -> None:
+    def _lost(self, sender: Sender, verdict: Verdict, recipient: str, relay: str, at: float) -> None:
         self._count(sender, Unit.BOUNCED, at)
-        self._came_back(sender, verdict, recipient, at)
+        self._came_back(sender, verdict, recipient, relay, at)
 
-    def _came_back(self, sender: Sender, verdict: Verdict, recipient: str, at: float) -> None:
+    def _came_back(self, sender: Sender, verdict: Verdict, recipient: str, relay: str, at: float) -> None:
         self._count(sender, _UNITS[verdict.reply_class], at)
         if verdict.reply_class in _DEAD:
-            self._detector.dead(sender, recipient, at)
+            self._detector.dead(sender, recipient, relay, at)
         elif verdict.reply_class in _REFUSED:
             self._detector.refused(sender, recipient, at)
 
@@ -251,7 +257,7 @@ class Observer:
         verdict = self.classifier.classify(event.reply)
         sender = self._planned(self._roster.known_login(event.login), event.at)
         if sender is not None and verdict.reply_class in _IN_DIALOGUE:
-            self._came_back(sender, verdict, event.recipient, event.at)
+            self._came_back(sender, verdict, event.recipient, "", event.at)
 
     # --- logins and reports -----------------------------------------------------------------
 
@@ -273,7 +279,7 @@ class Observer:
         self._planned(sender, event.at)
         if not event.feedback_type:
             verdict = self.classifier.classify(event.reply, event.status)
-            self._lost(sender, verdict, event.recipient, event.at)
+            self._lost(sender, verdict, event.recipient, "", event.at)
         elif event.feedback_type != NOT_SPAM:
             self._count(sender, Unit.COMPLAINTS, event.at)
             self._detector.complained(sender, event.at)

@@ -1,9 +1,16 @@
-"""Mail providers that say "no such user" about people who have mailboxes there.
+"""Mail providers that say "no such user" about people who have mailboxes there, or put everybody off.
 
 On 15 December 2020 a large one answered so for hours. An address that somebody here has got mail through to
 does not vanish often; when several of a domain do within hours, or one does while mostly dead addresses are
 met there, then the fault is the provider's, and what it says is no evidence against anybody. Dead addresses
 alone are none: several thieves may have one list. A trouble lasts as long as it goes on.
+
+A provider answers for its customers' domains, too: hosts with one name's ending are taken together, and
+believed in none of their domains while known addresses vanish behind them. Nothing else is said of them
+together: among so many domains somebody always leaves.
+
+When our address is throttled, or a provider is overloaded and says so in such words, each of our senders
+hears "later, your rate": where most of those who wrote there last were put off, that is nobody's own doing.
 """
 
 from __future__ import annotations
@@ -23,13 +30,16 @@ DEAD_SHARE: Final = 0.4
 MOSTLY, SOME = 0.6, 4
 """Of what was told, if that is so much: few bought lists are that bad."""
 
+LAST: Final = 12
+"""Senders that a provider answered last: most of them, and SENDERS at least, must have been put off."""
+
 MOST_DOMAINS: Final = 10_000
 
 
 @dataclass(slots=True)
 class Trouble:
-    """A domain since ``begun`` (seconds): known addresses that vanished, and that were reached; senders that
-    met dead ones; dead and reached new ones."""
+    """A domain, or hosts of a name, since ``begun`` (seconds): known addresses that vanished, and that were
+    reached; senders that met dead ones; dead and reached new ones."""
 
     begun: int
     vanished: int = 0
@@ -47,8 +57,11 @@ class Trouble:
             return False
         if len(self.senders) >= SENDERS and bad >= DEAD_SHARE * told:
             return True
-        if told >= SOME and bad >= MOSTLY * told:
-            return True
+        return (told >= SOME and bad >= MOSTLY * told) or self.loses
+
+    @property
+    def loses(self) -> bool:
+        """Whether it says of people who have mailboxes there that they have none."""
         return self.vanished >= VANISHED and self.vanished >= SHARE * (self.vanished + self.reached)
 
     def fade(self, second: int) -> None:
@@ -60,43 +73,83 @@ class Trouble:
 
 
 class Providers:
-    """Domains by name, from the first of their addresses that is said not to exist."""
+    """Domains, and endings of hosts' names, from the first of their addresses that is said not to exist.
+
+    ``relay``: the host that said so, as logged; "" when nobody knows.
+    """
 
     def __init__(self) -> None:
         self._troubles: dict[str, Trouble] = {}
+        self._answered: dict[str, dict[str, tuple[int, bool]]] = {}
 
-    def vanished(self, domain: str, key: str, second: int) -> None:
+    def puts_off(self, domain: str, relay: str, key: str, second: int) -> bool:
+        """A recipient must wait for our rate or our name; whether most senders are told so there."""
+        name = _names(domain, relay)[-1]
+        found = self._answered.get(name)
+        if found is None:
+            if len(self._answered) >= MOST_DOMAINS:
+                del self._answered[next(iter(self._answered))]
+            found = self._answered[name] = {}
+        _note(found, key, second, True)
+        recent = [off for at, off in found.values() if second - at <= LASTS]
+        off = sum(recent)
+        return off >= SENDERS and 2 * off > len(recent)
+
+    def vanished(self, domain: str, relay: str, key: str, second: int) -> None:
         """An address that got mail before is said not to exist."""
-        found = self._of(domain, second)
-        found.vanished += 1
-        _add(found.senders, key)
+        for name in _names(domain, relay):
+            found = self._of(name, second)
+            found.vanished += 1
+            _add(found.senders, key)
 
-    def fails(self, domain: str, key: str, second: int) -> bool:
+    def fails(self, domain: str, relay: str, key: str, second: int) -> bool:
         """An address that nobody here knew is said not to exist; whether that is to be disbelieved."""
         found = self._of(domain, second)
         found.dead += 1
         _add(found.senders, key)
-        return found.fails
+        return found.fails or any(self._of(name, second).loses for name in _names(domain, relay)[1:])
 
-    def reached(self, domain: str, second: int, known: bool) -> None:
+    def reached(self, domain: str, relay: str, key: str, second: int, known: bool) -> None:
         """An address got mail."""
-        found = self._troubles.get(domain)
-        if found is not None and second - found.begun <= 2 * LASTS:
-            if known:
-                found.reached += 1
-            else:
-                found.proven += 1
+        names = _names(domain, relay)
+        answered = self._answered.get(names[-1])
+        if answered is not None:
+            _note(answered, key, second, False)
+        for name in names:
+            found = self._troubles.get(name)
+            if found is not None and second - found.begun <= 2 * LASTS:
+                if known:
+                    found.reached += 1
+                else:
+                    found.proven += 1
 
-    def _of(self, domain: str, second: int) -> Trouble:
-        found = self._troubles.get(domain)
+    def _of(self, name: str, second: int) -> Trouble:
+        found = self._troubles.get(name)
         if found is not None and LASTS < second - found.begun <= 2 * LASTS and found.fails:
             found.fade(second)
         elif found is None or second - found.begun > LASTS:
-            self._troubles.pop(domain, None)
+            self._troubles.pop(name, None)
             if len(self._troubles) >= MOST_DOMAINS:
                 del self._troubles[next(iter(self._troubles))]
-            found = self._troubles[domain] = Trouble(second)
+            found = self._troubles[name] = Trouble(second)
         return found
+
+
+def _names(domain: str, relay: str) -> tuple[str, ...]:
+    """A domain, and the name that its host shares with others of its provider: ``.google.com``."""
+    labels = relay.partition("[")[0].strip().lower().split(".")
+    if len(labels) < 2 or labels[-1].isdigit():
+        return (domain,)
+    short = len(labels[-1]) == 2 and len(labels[-2]) <= 3  # co.uk, com.au
+    return domain, "." + ".".join(labels[-3 if short else -2 :])
+
+
+def _note(answered: dict[str, tuple[int, bool]], key: str, second: int, off: bool) -> None:
+    """The last word to a sender, among those to the last of them."""
+    answered.pop(key, None)
+    answered[key] = second, off
+    if len(answered) > LAST:
+        del answered[next(iter(answered))]
 
 
 def _add(senders: set[str], key: str) -> None:

@@ -2,8 +2,8 @@
 
 Theory: a traveller's day ends, a slow bot's does not; one long day says nothing, nor does its end when it is
 seen a day later. Beyond 20 new recipients of a week from networks that are not its own, at no newsletter's
-pace with few known ones and some dead ones among them, each further one speaks a little; so a list that
-bounces little cannot go on for ever.
+pace with few known ones among them and some dead ones, or refused for what they are, each further one speaks
+a little; so a list that bounces little cannot go on for ever.
 Cost: none. Victims: a business that has moved and writes to new customers only.
 """
 
@@ -17,7 +17,7 @@ FROM = 20
 EACH = 0.06
 MOST = 3.0
 CLEAN = 0.02
-"""Share of dead addresses below which it may well be an honest list."""
+"""Share of dead addresses and of refusals for what it is below which it may well be an honest list."""
 
 KNOWN = 0.2
 """Share of known recipients from which on it is the owner's business."""
@@ -26,11 +26,11 @@ KNOWN = 0.2
 def weigh(view: View) -> tuple[float, str] | None:
     """New recipients of the week from foreign networks, beyond what a journey explains."""
     foreign, novel = view.week[Counter.FOREIGN], view.week[Counter.FOREIGN_NOVEL]
-    dead, proven = view.week[Counter.NEWLY_DEAD], view.week[Counter.PROVEN]
+    bad = view.week[Counter.NEWLY_DEAD] + view.week[Counter.CONTENT] + view.week[Counter.REPUTATION]
     if view.kind != "login" or novel <= FROM or view.is_burst or foreign - novel > KNOWN * foreign:
         return None
     others = novel - view.busiest_abroad
-    if dead < CLEAN * proven or not others:
+    if bad < CLEAN * view.week[Counter.PROVEN] or not others:
         return None
     weight = min(MOST, EACH * min(novel - FROM, 2 * others) * (1 - view.habit.novel_share))
     return weight, f"this week it wrote to {novel} new recipients from networks that are not its own"

@@ -1,0 +1,190 @@
+"""Providers whose word is no evidence: their users vanish, or they put everybody off."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.suspects import BUSY, FRIENDS, SPAM, company, flood_of, strangers
+from penstock.core.ledger import Counter
+from penstock.core.standing import State
+from penstock.engine import providers
+from penstock.engine.providers import LAST, LASTS, SENDERS, VANISHED, Providers
+from support import T0
+
+GOOGLE = "aspmx.l.google.com[192.0.2.27]:25"
+MICROSOFT = "a.mail.protection.outlook.com[192.0.2.28]:25"
+
+
+def test_when_known_addresses_vanish_the_domain_is_not_believed() -> None:
+    people = company(3)
+    people[0].bounced(FRIENDS[:VANISHED])
+    people[1].bounced(strangers(10, domain="example.org"))
+    people[1].bounced(strangers(2, domain="example.net"))
+    assert people[1].world.total(Counter.NEWLY_DEAD, people[1].key) == 2
+    assert people[1].case is None
+
+
+def test_a_provider_is_believed_again_after_a_while() -> None:
+    people = company(2)
+    people[0].bounced(FRIENDS[:VANISHED])
+    people[0].world.wait(LASTS + 1)
+    people[1].bounced(["gone@example.org"])
+    assert people[1].world.total(Counter.NEWLY_DEAD, people[1].key) == 1
+
+
+def test_one_who_left_is_no_trouble_of_the_provider() -> None:
+    people = company(2)
+    people[0].bounced(FRIENDS[:1])
+    people[1].bounced(["gone@example.org"])
+    assert people[1].world.total(Counter.NEWLY_DEAD, people[1].key) == 1
+
+
+def test_while_most_known_addresses_are_reached_a_provider_is_believed() -> None:
+    found = Providers()
+    second = int(T0)
+    found.vanished("example.org", "", "login:a", second)
+    for _ in range(10):
+        found.reached("example.org", "", "login:x", second, True)
+    found.vanished("example.org", "", "login:a", second)
+    assert not found.fails("example.org", "", "login:a", second)
+
+
+def test_several_senders_who_meet_hardly_anybody_else_show_a_failing_provider() -> None:
+    found = Providers()
+    second = int(T0)
+    assert not any(found.fails("example.com", "", f"login:{i}", second) for i in range(9)), "nobody vanished"
+    found.vanished("example.org", "", "login:0", second)
+    answers = [found.fails("example.org", "", f"login:{i}", second) for i in range(SENDERS)]
+    assert answers == [False] * (SENDERS - 1) + [True]
+    for _ in range(20):
+        found.reached("example.org", "", "login:x", second, False)
+    assert not found.fails("example.org", "", "login:9", second)
+    alone = [found.fails("example.net", "", "login:a", second) for _ in range(100)]
+    assert not any(alone)
+
+
+def test_thieves_with_lists_of_one_provider_are_no_witnesses_against_it() -> None:
+    """Bought lists have up to 50 % dead addresses: as many as thieves together show of a failing provider."""
+    people = company(4)
+    leaks = [
+        flood_of(person, [f"s{i}.{j}@bigmail.example" for j in range(300)], f"10.{i}.0.1")
+        for i, person in enumerate(people)
+    ]
+    assert max(leaks) <= 40 and all(person.state is State.PAUSED for person in people)
+
+
+def test_one_who_left_and_a_list_of_dead_addresses_are_no_trouble_that_goes_on() -> None:
+    found, second = Providers(), int(T0)
+    found.vanished("example.org", "", "login:friend", second)
+    first = [found.fails("example.org", "", "login:thief", second + 60 * i) for i in range(10)]
+    assert first[-1], "so it is for a while: an outage begins like that"
+    later = range(second + LASTS + 1, second + 6 * LASTS, 60)
+    assert not any(found.fails("example.org", "", "login:thief", at) for at in later)
+
+
+def test_a_trouble_goes_on_while_known_addresses_vanish() -> None:
+    found, second = Providers(), int(T0)
+    for at in range(second, second + 3 * LASTS, 600):
+        found.vanished("example.org", "", "login:a", at)
+        found.reached("example.org", "", "login:x", at, True)
+        found.reached("example.org", "", "login:x", at, True)
+        assert found.fails("example.org", "", "login:b", at) or at < second + 600
+
+
+def test_the_table_of_domains_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "MOST_DOMAINS", 10)
+    found = Providers()
+    for i in range(100):
+        found.fails(f"d{i}.example.net", "", "login:a", int(T0))
+        found.reached(f"e{i}.example.net", "", "login:x", int(T0), True)
+    assert list(found._troubles) == [f"d{i}.example.net" for i in range(90, 100)]
+
+
+# --- hosts ------------------------------------------------------------------------------------
+
+
+def test_a_provider_that_fails_is_not_believed_about_its_customers_domains() -> None:
+    people = company(2)
+    people[0].bounced(FRIENDS[:VANISHED], relay="gmail-smtp-in.l.google.com[192.0.2.26]:25")
+    people[1].bounced(strangers(3, domain="customer.example.net"), relay=GOOGLE)
+    assert people[1].world.total(Counter.NEWLY_DEAD, people[1].key) == 0
+    people[1].bounced(strangers(3, domain="other.example.net"), relay="mx.google.com.example[192.0.2.29]:25")
+    assert people[1].world.total(Counter.NEWLY_DEAD, people[1].key) == 3
+
+
+def test_one_who_left_among_a_providers_many_domains_says_nothing_about_others() -> None:
+    found, second = Providers(), int(T0)
+    found.vanished("customer.example.net", GOOGLE, "login:a", second)
+    answers = [found.fails(f"d{i}.example.net", GOOGLE, f"login:{i}", second) for i in range(50)]
+    assert not any(answers)
+
+
+@pytest.mark.parametrize(
+    ("relay", "other"),
+    [
+        ("mx1.co.uk[192.0.2.1]:25", "mx2.co.uk[192.0.2.2]:25"),
+        ("mail.a.co.uk [192.0.2.1]", "mail.b.co.uk [192.0.2.2]"),
+        ("none", "none"),
+        ("localhost", "localhost"),
+        ("192.0.2.1[192.0.2.1]:25", "192.8.2.1[192.8.2.1]:25"),
+        ("", ""),
+    ],
+)
+def test_hosts_without_a_name_in_common_are_no_provider(relay: str, other: str) -> None:
+    found, second = Providers(), int(T0)
+    for _ in range(VANISHED):
+        found.vanished("a.example.net", relay, "login:a", second)
+    assert not found.fails("b.example.net", other, "login:b", second)
+
+
+# --- everybody is put off ---------------------------------------------------------------------
+
+
+def test_what_puts_everybody_off_speaks_against_nobody() -> None:
+    people = company(6)
+    for person in people[:SENDERS]:
+        person.deferred(strangers(1), BUSY, MICROSOFT)
+    newsletter = people[-1]
+    newsletter.deferred(strangers(40), BUSY, MICROSOFT)
+    assert newsletter.world.total(Counter.REPUTATION, newsletter.key) == 0
+    assert newsletter.world.total(Counter.DEFERRED, newsletter.key) == 40
+    assert "refusals" not in newsletter.findings
+
+
+def test_a_refusal_for_what_the_mail_is_speaks_though_everybody_is_put_off() -> None:
+    people = company(6)
+    for person in people:
+        person.deferred(strangers(1), BUSY, MICROSOFT)
+    people[0].deferred(strangers(5), SPAM, MICROSOFT)
+    assert people[0].world.total(Counter.CONTENT, people[0].key) == 5
+
+
+def test_one_who_is_put_off_where_others_are_let_in_is_its_own_doing() -> None:
+    found, second = Providers(), int(T0)
+    for n in range(200):
+        found.reached("example.net", MICROSOFT, f"login:{n % 4}", second, True)
+        assert not found.puts_off("example.org", MICROSOFT, "login:thief", second)
+
+
+def test_thieves_are_no_witnesses_where_more_of_us_are_let_in() -> None:
+    found, second = Providers(), int(T0)
+    found.puts_off("example.net", MICROSOFT, "login:thief0", second)
+    for n in range(LAST // 2 + 1):
+        found.reached("example.net", MICROSOFT, f"login:{n}", second, True)
+    assert not any(found.puts_off("example.net", MICROSOFT, f"login:thief{n % 5}", second) for n in range(99))
+
+
+def test_that_everybody_was_put_off_is_forgotten() -> None:
+    found, second = Providers(), int(T0)
+    answers = [found.puts_off("example.net", MICROSOFT, f"login:{n}", second) for n in range(SENDERS)]
+    assert answers == [False] * (SENDERS - 1) + [True]
+    assert not found.puts_off("example.net", MICROSOFT, "login:9", second + LASTS + 1)
+
+
+def test_who_was_answered_last_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "MOST_DOMAINS", 10)
+    found = Providers()
+    for i in range(100):
+        for j in range(2 * LAST):
+            found.puts_off(f"d{i}.example.net", "", f"login:{j}", int(T0))
+    assert len(found._answered) == 10 and {len(each) for each in found._answered.values()} == {LAST}
