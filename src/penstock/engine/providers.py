@@ -16,6 +16,7 @@ hears "later, your rate": where most of those who wrote there last were put off,
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 LASTS: Final = 2 * 3600
@@ -34,6 +35,7 @@ LAST: Final = 12
 """Senders that a provider answered last: most of them, and SENDERS at least, must have been put off."""
 
 MOST_DOMAINS: Final = 10_000
+KNOWN_HOSTS: Final = 4096
 
 
 @dataclass(slots=True)
@@ -136,12 +138,19 @@ class Providers:
 
 
 def _names(domain: str, relay: str) -> tuple[str, ...]:
-    """A domain, and the name that its host shares with others of its provider: ``.google.com``."""
+    """A domain, and what its host's name ends with, if anything is known of it."""
+    ending = _ending(relay)
+    return (domain, ending) if ending else (domain,)
+
+
+@lru_cache(KNOWN_HOSTS)
+def _ending(relay: str) -> str:
+    """What a host's name shares with others of its provider, ``.google.com``; "" if it has no name."""
     labels = relay.partition("[")[0].strip().lower().split(".")
     if len(labels) < 2 or labels[-1].isdigit():
-        return (domain,)
+        return ""
     short = len(labels[-1]) == 2 and len(labels[-2]) <= 3  # co.uk, com.au
-    return domain, "." + ".".join(labels[-3 if short else -2 :])
+    return "." + ".".join(labels[-3 if short else -2 :])
 
 
 def _note(answered: dict[str, tuple[int, bool]], key: str, second: int, off: bool) -> None:
