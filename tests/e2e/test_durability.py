@@ -105,9 +105,10 @@ class Asking(threading.Thread):
 
 
 def stall(loads: list[Asking], killed: float) -> float:
-    """The longest time without any traffic before the kill: the machine was busy with other things."""
-    times = sorted([when for load in loads for when, _ in load.answered if when > killed - 1])
-    return max((b - a for a, b in itertools.pairwise(times)), default=0)
+    """The longest that one of them waited for an answer before the kill: the machine was busy with other
+    things, and whoever writes down waits as long for his turn."""
+    times = [[when for when, _ in load.answered if when > killed - 1] for load in loads]
+    return max((b - a for each in times for a, b in itertools.pairwise(each)), default=0)
 
 
 class Pausing(threading.Thread):
