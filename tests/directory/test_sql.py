@@ -174,7 +174,7 @@ def test_a_database_that_never_answers_blocks_nobody(silent: int, scheme: str) -
         directory = open_directory(database=Database(url, QUERY, 0.2, keeping))
         started = time.monotonic()
         assert not any(directory.get(f"login:{n}") for n in range(100_000))
-        assert time.monotonic() - started < 20, "the hundred that are asked for would wait as long, 0.2 s each"
+        assert time.monotonic() - started < 20, "a hundred that wait, 0.2 s each, take as long"
         with capture_logs() as logs:
             await until(lambda: directory.figures()["sql"].errors >= 3)
         figures = directory.figures()["sql"]
