@@ -151,6 +151,14 @@ def test_what_puts_everybody_off_speaks_against_nobody() -> None:
     assert "refusals" not in newsletter.findings
 
 
+def test_without_detection_each_is_counted_as_before() -> None:
+    """Nobody is seen to be let in then, so nothing tells what most are told."""
+    people = company(6, "off")
+    for person in people:
+        person.deferred(strangers(1), BUSY, MICROSOFT)
+    assert [person.world.total(Counter.REPUTATION, person.key) for person in people] == [1] * 6
+
+
 def test_a_refusal_for_what_the_mail_is_speaks_though_everybody_is_put_off() -> None:
     people = company(6)
     for person in people:

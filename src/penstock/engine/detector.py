@@ -242,7 +242,10 @@ class Detector:
             case.under_way.pop(address, None)
 
     def puts_off(self, sender: Sender, recipient: str, relay: str, at: float) -> bool:
-        """A recipient must wait for our rate or our name; whether ``relay`` says so to nearly all of us."""
+        """A recipient must wait for our rate or our name; whether ``relay`` says so to most of us."""
+        if self.mode == "off":
+            return False
+        self._outcome_at = at
         return self._providers.puts_off(recipient.lower().rpartition("@")[2], relay, sender.key, int(at))
 
     def refused(self, sender: Sender, recipient: str, at: float) -> None:
