@@ -23,6 +23,7 @@ debian: ## install the Debian packages of the tests (as root; starts no service)
 	@scripts/debian-packages postfix=postfix mariadbd=mariadb-server initdb=postgresql opendkim-testkey=opendkim-tools
 	-@scripts/debian-packages logrotate=logrotate /lib/systemd/systemd-journal-remote=systemd-journal-remote \
 		chromium=chromium
+	-@scripts/debian-packages php=php-cli
 
 demo: $(VENV)/.run ## install into a virtual environment and watch a small hosting platform for half a minute
 	@$(BIN)/penstock demo $(DEMO_ARGS)
