@@ -193,8 +193,10 @@ class Lesson:
     def hear(self, sender: str, now: Counts) -> bool:
         """What came back to a forgiven day (``now``), if that tells the share of dead addresses much better
         than what was seen; whether it does."""
-        seen, told, (dead,) = self.seen.get(sender), _sum(now, _TOLD), _BAD[0][0]
-        if seen is None or told < max(DOUBT, HEARD * _sum(seen, _TOLD)) or _n(now, dead) > CLEAN * told:
+        seen, told = self.seen.get(sender), _sum(now, _TOLD)
+        if seen is None or told < max(DOUBT, HEARD * _sum(seen, _TOLD)):
+            return False
+        if _n(now, Counter.NEWLY_DEAD) > CLEAN * told:
             return False
         seen.update({counter.name.lower(): _n(now, counter) for counter in _TOLD})
         return True
