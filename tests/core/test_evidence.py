@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.core.evidence import ALLEGED, ALLEGED_MOST, GROUP_MOST, Detection, Finding, suspicion
+from penstock.signals import bounces
 
 PRIOR = -9.0
 
@@ -86,6 +87,11 @@ def test_what_flows_and_where_from_never_pause_together() -> None:
     assert found == rules.prior + ALLEGED_MOST
     assert rules.slow_at < found < rules.pause_at
     assert suspicion(rules.prior, [*loud, finding(1)]) == found + 1
+
+
+def test_one_dead_address_does_not_make_it_a_pause() -> None:
+    rules = Detection()
+    assert rules.prior + ALLEGED_MOST + bounces.ONE < rules.pause_at
 
 
 def test_what_came_back_is_capped_by_its_own_group_alone() -> None:

@@ -250,6 +250,24 @@ def test_what_is_under_way_is_not_held_against_the_sender() -> None:
     assert len(person.write(FRIENDS * 3, gap=1)) == 3 * len(FRIENDS)
 
 
+def test_what_waits_for_a_provider_is_held_against_nobody_whom_all_know() -> None:
+    """A device rings and rings, and half of the addresses are behind a provider in trouble."""
+
+    def rings(people: list[str]) -> int:
+        person, passed = writer(), 0
+        for i, recipient in enumerate(people):
+            gone = person.write([recipient], gap=UNDER_WAY + 5)
+            passed += len(gone)
+            if i % 2:
+                person.delivered(gone)
+            else:
+                person.deferred(gone, "451 4.3.2 system not accepting messages")
+        return passed
+
+    assert rings((FRIENDS * 10)[:80]) == 80
+    assert rings(strangers(80)) < 40
+
+
 def test_limits_are_lifted_up_to_what_the_profile_says() -> None:
     """Further for who writes to few strangers. The evidence is asked again after so many at once."""
     person = writer("20/d", vouched=2)

@@ -91,6 +91,25 @@ def test_a_trouble_goes_on_while_known_addresses_vanish() -> None:
         assert found.fails("example.org", "", "login:b", at) or at < second + 600
 
 
+def test_a_flood_at_a_provider_that_two_have_left_speaks_against_the_thief() -> None:
+    """Two friends' addresses vanish in a night, and few of the others are written to."""
+    owner, thief = company(2)
+    owner.bounced(FRIENDS[:VANISHED])
+    leak = flood_of(thief, strangers(500, domain="example.org"), dead_of_ten=1)
+    assert leak <= 100 and thief.state is State.PAUSED
+
+
+def test_what_a_failing_provider_takes_speaks_for_nobody() -> None:
+    owner, other = company(2)
+    owner.bounced(FRIENDS[:VANISHED])
+    before = other.world.total(Counter.PROVEN, other.key)
+    other.bounced(strangers(5, domain="example.org"))
+    other.delivered(strangers(3, start=10, domain="example.org"))
+    other.delivered(strangers(2, domain="example.net"))
+    assert other.world.total(Counter.NEWLY_DEAD, other.key) == 0
+    assert other.world.total(Counter.PROVEN, other.key) == before + 2
+
+
 def test_the_table_of_domains_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(providers, "MOST_DOMAINS", 10)
     found = Providers()

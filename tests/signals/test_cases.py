@@ -182,6 +182,7 @@ QUIET: dict[str, dict[str, View]] = {
         "a business that has moved": view([{**abroad(20, 8), "proven": 19, "newly_dead": 1}] * 6),
         "a newsletter from a new host": view([{**abroad(50), "proven": 50}] * 3, **abroad(200)),
         "a clean list": view([{**abroad(12), "proven": 12}] * 6),
+        "one who does not exist": view([{**abroad(4), "proven": 4}] * 6, **abroad(4), newly_dead=1, proven=3),
         "a local user": view(SLOW_WEEK, kind="uid"),
         "at home": view([{"novel": 12, "recipients": 12, "newly_dead": 1, "proven": 11}] * 6),
         "a letter to everybody, yesterday": view([{**abroad(400), "newly_dead": 20, "proven": 380}]),

@@ -168,19 +168,19 @@ class Detector:
 
     def vouches(self, sender: Sender, excess: Excess, at: float) -> bool:
         """Whether a sender may go on beyond a limit: most of what it sent today has arrived. What it has just
-        sent is still under way; a sender under suspicion is held by its canaries."""
+        sent is still under way, and what waits for another host is not held against one who writes to few
+        strangers; a sender under suspicion is held by its canaries."""
         factor = sender.profile.vouched
         if factor <= 1 or self.mode != "enforce" or not self._sighted(at):
             return False
         if sender.standing.state is not State.OPEN:
             return False
         now, day = sender.ledger.sums(int(at), (UNDER_WAY, whole(DAY, int(at))))
-        sent = day[Counter.RECIPIENTS] - now[Counter.RECIPIENTS]
-        if day[Counter.DELIVERED] < ARRIVED * sent:
-            return False
+        expected = day[Counter.RECIPIENTS] - now[Counter.RECIPIENTS]
         if day[Counter.NOVEL] <= STRANGERS * day[Counter.RECIPIENTS]:
+            expected -= day[Counter.DEFERRED]
             factor *= HABITUAL
-        return excess.used < excess.allowed * factor
+        return day[Counter.DELIVERED] >= ARRIVED * expected and excess.used < excess.allowed * factor
 
     def accepted(self, sender: Sender, message: Message, at: float) -> None:
         """A message that nobody asked about was queued: where it came from, and under which name, is learned
@@ -215,8 +215,8 @@ class Detector:
             return
         else:
             case.met[pair] = somebody
-        self._book.count(sender, int(Counter.PROVEN), second, 1)
-        self._providers.reached(address.rpartition("@")[2], relay, sender.key, second, False)
+        if not self._providers.reached(address.rpartition("@")[2], relay, sender.key, second, False):
+            self._book.count(sender, int(Counter.PROVEN), second, 1)
         if landed and case is not None and case.slowed:
             self._look(sender, at)
 

@@ -28,6 +28,9 @@ SENDERS: Final = 3
 DEAD_SHARE: Final = 0.4
 """Of what was told, where so many senders met it."""
 
+LEAST_SHARE: Final = 0.15
+"""Of what was told: two who left are no trouble where nearly everybody else is reached."""
+
 MOSTLY, SOME = 0.6, 4
 """Of what was told, if that is so much: few bought lists are that bad."""
 
@@ -53,8 +56,7 @@ class Trouble:
     @property
     def fails(self) -> bool:
         """Whether what it says about its users is not to be believed."""
-        bad = self.dead + self.vanished
-        told = bad + self.proven + self.reached
+        bad, told = self._told
         if not self.vanished:
             return False
         if len(self.senders) >= SENDERS and bad >= DEAD_SHARE * told:
@@ -64,7 +66,14 @@ class Trouble:
     @property
     def loses(self) -> bool:
         """Whether it says of people who have mailboxes there that they have none."""
-        return self.vanished >= VANISHED and self.vanished >= SHARE * (self.vanished + self.reached)
+        bad, told = self._told
+        lost = self.vanished >= VANISHED and self.vanished >= SHARE * (self.vanished + self.reached)
+        return lost and bad >= LEAST_SHARE * told
+
+    @property
+    def _told(self) -> tuple[int, int]:
+        bad = self.dead + self.vanished
+        return bad, bad + self.proven + self.reached
 
     def fade(self, second: int) -> None:
         """Half of it is over, and one who left is forgotten: dead addresses alone keep no trouble up."""
@@ -111,19 +120,22 @@ class Providers:
         _add(found.senders, key)
         return found.fails or any(self._of(name, second).loses for name in _names(domain, relay)[1:])
 
-    def reached(self, domain: str, relay: str, key: str, second: int, known: bool) -> None:
-        """An address got mail."""
+    def reached(self, domain: str, relay: str, key: str, second: int, known: bool) -> bool:
+        """An address got mail; whether that says nothing, since its provider fails."""
         names = _names(domain, relay)
         answered = self._answered.get(names[-1])
         if answered is not None:
             _note(answered, key, second, False)
+        failing = False
         for name in names:
             found = self._troubles.get(name)
             if found is not None and second - found.begun <= 2 * LASTS:
+                failing = failing or (found.fails if name == domain else found.loses)
                 if known:
                     found.reached += 1
                 else:
                     found.proven += 1
+        return failing
 
     def _of(self, name: str, second: int) -> Trouble:
         found = self._troubles.get(name)

@@ -19,6 +19,9 @@ MOST = 3.0
 CLEAN = 0.02
 """Share of dead addresses and of refusals for what it is below which it may well be an honest list."""
 
+SEVERAL = 2
+"""One that bounces anybody has."""
+
 KNOWN = 0.2
 """Share of known recipients from which on it is the owner's business."""
 
@@ -30,7 +33,7 @@ def weigh(view: View) -> tuple[float, str] | None:
     if view.kind != "login" or novel <= FROM or view.is_burst or foreign - novel > KNOWN * foreign:
         return None
     others = novel - view.busiest_abroad
-    if bad < CLEAN * view.week[Counter.PROVEN] or not others:
+    if bad < max(SEVERAL, CLEAN * view.week[Counter.PROVEN]) or not others:
         return None
     weight = min(MOST, EACH * min(novel - FROM, 2 * others) * (1 - view.habit.novel_share))
     return weight, f"this week it wrote to {novel} new recipients from networks that are not its own"
