@@ -8,7 +8,18 @@ from penstock.core.evidence import Usual
 from penstock.core.ledger import Counter, Ledger
 from penstock.signals import SIGNALS, bounces, journey, known_dead, persistence, timing
 from penstock.signals.view import BURST_HOUR, RECENT, WINDOWS, Alike, Travel, View, busiest_hour
-from signals.views import DAY, HOUR, QUIET_MONTH, T0, abroad, long_ago, view, view_of, weight
+from signals.views import (
+    DAY,
+    HOUR,
+    QUIET_MONTH,
+    T0,
+    abroad,
+    ledger_of,
+    long_ago,
+    view,
+    view_of,
+    weight,
+)
 
 NEWSLETTER = Usual(novel=3000, recipients=5000, envelopes=20)
 SLOW_WEEK = [{**abroad(12), "proven": 11, "newly_dead": 1}] * 6
@@ -373,6 +384,21 @@ def test_a_campaign_is_judged_by_all_that_comes_from_its_network() -> None:
     assert weight("campaign", two) < weight("campaign", five)
     mixed = view(shared=5, shared_novel=20, shared_known=4, **abroad(2))
     assert 0 < weight("campaign", mixed) < weight("campaign", five)
+
+
+def drip(hours: int, an_hour: int) -> View:
+    """Hours of strangers from elsewhere until now, one of twenty-five dead, and a past."""
+    ledger = ledger_of({}, {}, QUIET_MONTH)
+    for hour in range(hours):
+        counts = {**abroad(an_hour), "newly_dead": an_hour // 25, "proven": an_hour - an_hour // 25}
+        for name, n in counts.items():
+            ledger.add(Counter[name.upper()], T0 - hour * HOUR - 1800, n)
+    return view_of(ledger, T0)
+
+
+def test_persistence_tells_a_day_of_strangers_from_a_letter_to_everybody() -> None:
+    assert [weight("persistence", drip(hours, 25)) for hours in (1, 2)] == [0, 0]
+    assert 0 < weight("persistence", drip(5, 25)) <= weight("persistence", drip(8, 25)) == persistence.MOST
 
 
 def test_persistence_grows_with_each_further_stranger() -> None:

@@ -17,7 +17,7 @@ from penstock.signals.view import (
     Alike,
     Travel,
     View,
-    busiest_abroad,
+    at_one_go,
     busiest_hour,
 )
 
@@ -98,7 +98,7 @@ def view_of(
         day,
         week,
         busiest=busiest_hour(ledger, week, at, RECENT),
-        busiest_abroad=busiest_abroad(ledger, day, week, at, WINDOWS[3]),
+        at_one_go=at_one_go(ledger, week, at, WINDOWS[3]),
     )
 
 

@@ -58,6 +58,9 @@ _BAD: Final = (
     Counter.STOPPED,
     Counter.FOREIGN_NOVEL,
 )
+A_JOURNEY: Final = 20
+"""New recipients from foreign networks that a week of travelling explains."""
+
 LEAST_HOUR: Final = 2
 OF_A_DAY: Final = 0.4
 """New recipients of an hour that are nothing special, as a part of a usual day."""
@@ -79,20 +82,23 @@ def busiest_hour(ledger: Ledger, week: list[int], at: int, window: int) -> int:
     return ledger.busiest(Counter.NOVEL, at, window, HOUR) if novel >= BURST_HOUR else novel
 
 
-def busiest_abroad(ledger: Ledger, day: list[int], week: list[int], at: int, window: int) -> int:
-    """New recipients from foreign networks on the busiest 24 hours of the week (``window``)."""
+def at_one_go(ledger: Ledger, week: list[int], at: int, window: int) -> int:
+    """New recipients of the week (``window``) from foreign networks that one letter to many explains: as many
+    as on the busiest 24 hours, and at most twice as many as in the busiest hour (of more than two days ago,
+    six hours)."""
     novel = week[Counter.FOREIGN_NOVEL]
-    if novel == day[Counter.FOREIGN_NOVEL]:
+    if novel <= A_JOURNEY:
         return novel
-    return ledger.busiest(Counter.FOREIGN_NOVEL, at, window, DAY)
+    hour, day = (ledger.busiest(Counter.FOREIGN_NOVEL, at, window, width) for width in (HOUR, DAY))
+    return min(2 * hour, day)
 
 
 @dataclass(slots=True)
 class View:
     """``now`` (five minutes), ``hour``, ``day``, ``week``: sums by counter. ``seen``: how well the sender
     is known, from 0 to 1.
-    ``busiest``: new recipients of the busiest hour of two days; ``busiest_abroad``: of the busiest day of the
-    week, from foreign networks.
+    ``busiest``: new recipients of the busiest hour of two days; ``at_one_go``: of the week, from foreign
+    networks, as many as one letter to many explains.
     ``shared``: accounts to which the sender's newest client network is foreign today, ``shared_known`` and
     ``shared_novel``: their recipients, known and new to them. ``tainted``: the network was seen in an
     incident. ``refused_elsewhere``: the share of all other senders' recipients that was refused for
@@ -109,7 +115,7 @@ class View:
     day: list[int]
     week: list[int]
     busiest: int = 0
-    busiest_abroad: int = 0
+    at_one_go: int = 0
     seen: float = 1.0
     shared: int = 0
     shared_known: int = 0
