@@ -89,9 +89,10 @@ def test_what_flows_and_where_from_never_pause_together() -> None:
     assert suspicion(rules.prior, [*loud, finding(1)]) == found + 1
 
 
-def test_one_dead_address_does_not_make_it_a_pause() -> None:
+def test_one_dead_address_of_few_does_not_make_it_a_pause() -> None:
     rules = Detection()
-    assert rules.prior + ALLEGED_MOST + bounces.ONE < rules.pause_at
+    alleged = rules.prior + ALLEGED_MOST
+    assert alleged + bounces.ONE_OF_FEW < rules.pause_at < alleged + bounces.ONE
 
 
 def test_what_came_back_is_capped_by_its_own_group_alone() -> None:

@@ -295,6 +295,14 @@ def test_anybody_has_one_dead_address(proven: int) -> None:
     assert weight("bounces", view(newly_dead=2)) > bounces.ONE
 
 
+def test_one_dead_address_says_less_among_few_than_at_a_slow_bots_pace() -> None:
+    few = view(newly_dead=1, novel=bounces.FEW_AN_HOUR - 1)
+    assert weight("bounces", few) == bounces.ONE_OF_FEW
+    quick = view(newly_dead=1, novel=bounces.FEW_AN_HOUR)
+    many = view(newly_dead=1, novel=1, earlier={"novel": bounces.FEW_A_DAY - 1})
+    assert weight("bounces", quick) == weight("bounces", many) == bounces.ONE
+
+
 def test_credit_of_the_morning_does_not_pay_for_the_afternoon() -> None:
     """What the hour says clearly counts in place of the day; what it says vaguely does not."""
     alone = weight("bounces", view(newly_dead=6, proven=10))

@@ -52,8 +52,12 @@ DIRTY, BEYOND = 0.035, 5
 """Such a past, of typing errors in a web form say, does not excuse so many times as many new recipients."""
 
 LEAST, MOST = -9.0, 12.0
-ONE, ONE_OF_BURST = 0.75, 0.3
-"""Nats that one dead address says at most: anybody has one, a newsletter has several."""
+ONE, ONE_OF_FEW, ONE_OF_BURST = 0.75, 0.65, 0.3
+"""Nats that one dead address says at most: anybody has one, a newsletter has several. Of few it is not enough
+for a pause, whatever flows and where from."""
+
+FEW_AN_HOUR, FEW_A_DAY = 5, 12
+"""New recipients below which these are few: a journey's, a slow bot gets there."""
 
 CLEAR = 3.0
 """Nats from which on the hour or the week says more than the day: among many hours one is unlucky."""
@@ -75,8 +79,18 @@ def weigh(view: View) -> tuple[float, str] | None:
         weight, dead, proven = worst
     if not dead + proven:
         return None
-    most = MOST if dead > 1 else ONE_OF_BURST if burst else ONE
-    return max(LEAST, min(most, weight)), f"{dead} addresses do not exist, {proven} new recipients got it"
+    return max(
+        LEAST, min(_most(view, dead, burst), weight)
+    ), f"{dead} addresses do not exist, {proven} new recipients got it"
+
+
+def _most(view: View, dead: int, burst: bool) -> float:
+    if dead > 1:
+        return MOST
+    if burst:
+        return ONE_OF_BURST
+    few = view.hour[Counter.NOVEL] < FEW_AN_HOUR and view.today(Counter.NOVEL) < FEW_A_DAY
+    return ONE_OF_FEW if few else ONE
 
 
 def _of(counts: list[int], burst: bool, honest: Rates) -> tuple[float, int, int]:

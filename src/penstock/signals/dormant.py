@@ -1,9 +1,7 @@
 """An account that was silent for weeks writes to new people from a network that is not its own.
 
 Theory: natural reactivations reach 3 to 8 recipients on the first day (p95), 73 at most, mostly from where
-the owner always was; forgotten accounts are what stolen lists of passwords hold. It is one more thing that is
-strange about where from, so it is of the networks' group: who comes back from elsewhere with a clean list is
-not paused.
+the owner always was; forgotten accounts are what stolen lists of passwords hold.
 Cost: none. Victims: who comes back from a long leave, from elsewhere, with a letter to everybody.
 """
 
@@ -13,7 +11,7 @@ from penstock.core.habit import DORMANT
 from penstock.core.ledger import Counter
 from penstock.signals.view import View
 
-GROUP = "network"
+GROUP = ""
 FROM = 30.0
 """Days of age: a new account was never awake."""
 
