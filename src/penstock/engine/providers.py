@@ -56,9 +56,9 @@ class Trouble:
     @property
     def fails(self) -> bool:
         """Whether what it says about its users is not to be believed."""
-        bad, told = self._told
         if not self.vanished:
             return False
+        bad, told = self._told
         if len(self.senders) >= SENDERS and bad >= DEAD_SHARE * told:
             return True
         return (told >= SOME and bad >= MOSTLY * told) or self.loses
@@ -72,6 +72,7 @@ class Trouble:
 
     @property
     def _told(self) -> tuple[int, int]:
+        """Addresses that are said not to exist, and these with all that were reached."""
         bad = self.dead + self.vanished
         return bad, bad + self.proven + self.reached
 

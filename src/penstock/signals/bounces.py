@@ -79,12 +79,12 @@ def weigh(view: View) -> tuple[float, str] | None:
         weight, dead, proven = worst
     if not dead + proven:
         return None
-    return max(
-        LEAST, min(_most(view, dead, burst), weight)
-    ), f"{dead} addresses do not exist, {proven} new recipients got it"
+    weight = max(LEAST, min(_most(view, dead, burst), weight))
+    return weight, f"{dead} addresses do not exist, {proven} new recipients got it"
 
 
 def _most(view: View, dead: int, burst: bool) -> float:
+    """Nats that so many dead addresses say at most."""
     if dead > 1:
         return MOST
     if burst:
