@@ -5,8 +5,8 @@ whenever it is looked at. Beyond 20 new recipients of a week from networks that 
 what one letter explains, at no newsletter's pace with few known ones among them and some dead ones, or
 refused for what they are, each further one speaks a little; so a list that bounces little cannot go on for
 ever.
-Cost: two looks through the ledger's week beyond 20. Victims: a business that has moved and writes to new customers
-only; who writes a notice by hand, all day, from elsewhere.
+Cost: two looks through the ledger's week beyond 20. Victims: a business that has moved and writes to new
+customers only; who writes a notice by hand, all day, from elsewhere.
 """
 
 from __future__ import annotations
