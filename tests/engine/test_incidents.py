@@ -57,6 +57,17 @@ def test_a_stolen_account_is_an_incident_with_all_that_was_seen() -> None:
     assert "networks" in incident.spoke and incident.id.startswith("I-")
 
 
+def test_its_reasons_are_those_of_the_pause_whatever_comes_back_later() -> None:
+    """What was under way comes back when the counts have begun anew."""
+    person = alice()
+    suspect = opened(person).worst
+    paused = suspect.suspicion, suspect.findings
+    late = [f"late{i}@example.net" for i in range(40)]
+    person.tell(late, frozenset(late))
+    assert person.world.engine.detector.cases[person.key].suspicion > suspect.suspicion
+    assert (suspect.suspicion, suspect.findings) == paused
+
+
 def test_its_suspicion_can_be_computed_from_what_it_keeps() -> None:
     suspect = opened(alice()).worst
     assert suspicion(suspect.prior, suspect.findings) == suspect.suspicion

@@ -53,10 +53,11 @@ class Suspect:
     """One sender of an incident. Times are seconds since the epoch, None: not (yet).
 
     ``began_at``: its first novel recipient within the day before suspicion; ``suspicion``, ``findings``:
-    when it was highest; ``prior``: what the findings were added to; ``counts``: counter's name → the most
-    that a look found within 24 hours. ``leak``: novel recipients that got through, those of that day before
-    suspicion included; ``stopped``: recipients turned away or held, those of another try counted
-    again. ``customer``, ``profile``: whose it is.
+    when it was highest, until the pause (in shadow, where none takes effect: at all); ``prior``: what the
+    findings were added to; ``counts``: counter's name → the most that a look found within 24 hours.
+    ``leak``: novel recipients that got through, those of that day before suspicion included; ``stopped``:
+    recipients turned away or held, those of another try counted again. ``customer``, ``profile``: whose
+    it is.
     """
 
     sender: str

@@ -185,7 +185,9 @@ class Incidents:
         rules, at = self._roster.policy.detection, case.looked_at
         held = suspect.slowed_at, suspect.paused_at
         if case.suspicion > suspect.suspicion or not suspect.findings:
-            suspect.suspicion, suspect.findings, suspect.prior = case.suspicion, case.findings, rules.prior
+            if suspect.paused_at is None or incident.shadow:
+                suspect.suspicion, suspect.prior = case.suspicion, rules.prior
+                suspect.findings = case.findings
             for name, n in counts_of(sender, at, DAY).items():
                 suspect.counts[name] = max(n, suspect.counts.get(name, 0))
         suspect.seen_at, suspect.released_at = case.seen_at, None

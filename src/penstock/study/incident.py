@@ -28,7 +28,7 @@ class Incident:
     pause ended; of one that was only slowed, when the suspicion was over. ``before``: recipients that got
     out until the pause, from the first one on that was new to the sender in the day before ``opened_at``
     (where there is none: from a day before); ``after``: recipients asked for during the pause.
-    ``suspicion``: log-odds, at its highest, with the ``reasons`` of that moment.
+    ``suspicion``: log-odds, at its highest until the pause, with the ``reasons`` of that moment.
     """
 
     sender: str
@@ -79,7 +79,7 @@ class Incidents:
             if case.closed_at is not None:
                 return
             incident = self._begin(sender.key, max(case.opened_at, sender.standing.since))
-        if case.suspicion >= incident.suspicion:
+        if incident.paused_at is None and case.suspicion >= incident.suspicion:
             incident.suspicion, incident.reasons = case.suspicion, case.findings
         if case.closed_at is not None and incident.paused_at is None:
             incident.released_at = case.closed_at
