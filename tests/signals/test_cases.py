@@ -88,6 +88,11 @@ FIRES: dict[str, dict[str, View]] = {
         "throttled everywhere": view(throttled=20, delivered=5),
         "we are listed, by its doing": view(reputation=30, delivered=30),
     },
+    "rotation": {
+        "another machine for each mail": view(QUIET_MONTH, networks=12, **abroad(12)),
+        "a new account on rented machines": view(age=0, networks=9, **abroad(9)),
+        "one every hour": view(QUIET_MONTH, earlier={"networks": 11, **abroad(22)}, networks=1, **abroad(2)),
+    },
     "scores": {
         "half of its mail": view(spam_scored=5, messages=10),
         "the first mail of the day": view(spam_scored=1, messages=1),
@@ -203,6 +208,18 @@ QUIET: dict[str, dict[str, View]] = {
         "nothing refused": view(delivered=50),
         "one reply that calls it spam": view(content=1, delivered=20),
         "everybody here is refused": view(reputation=20, delivered=20, refused_elsewhere=0.4),
+    },
+    "rotation": {
+        "a telephone on a train": view(QUIET_MONTH, networks=4, **abroad(4)),
+        "a day of travelling": view(
+            QUIET_MONTH, earlier={"networks": 7, **abroad(9)}, networks=1, **abroad(1)
+        ),
+        "to whom it knows": view(QUIET_MONTH, networks=12, **abroad(0, 12)),
+        "who does it every day": view(
+            long_ago(*[{"networks": 12, **abroad(6)}] * 5), networks=12, **abroad(9)
+        ),
+        "in the first days of an installation": view(seen=0.0, networks=12, **abroad(12)),
+        "a website": view(QUIET_MONTH, kind="ip", networks=12, **abroad(12)),
     },
     "scores": {
         "nothing scored high": view(messages=50),

@@ -192,6 +192,7 @@ def test_a_finding_carries_signal_group_and_the_learned_factor() -> None:
 WORSE: dict[str, Callable[[int], dict[str, Any]]] = {
     "campaign": lambda n: {"shared": n, "shared_novel": 50, **abroad(3)},
     "complaints": lambda n: {"complaints": n},
+    "rotation": lambda n: {"networks": n, **abroad(9)},
     "scores": lambda n: {"spam_scored": n, "messages": 10_000},
     "journey": lambda n: {"travel": Travel(min(n, 32), min(n, 32), 9000.0, 60.0), **abroad(3)},
     "known-dead": lambda n: {"dead": min(n, 200), "novel": 200},
