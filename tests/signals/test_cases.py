@@ -6,7 +6,7 @@ import pytest
 
 from penstock.core.evidence import Usual
 from penstock.core.ledger import Counter, Ledger
-from penstock.signals import SIGNALS, bounces, journey, known_dead, persistence, timing
+from penstock.signals import SIGNALS, bounces, journey, known_dead, persistence, rotation, timing
 from penstock.signals.view import BURST_HOUR, RECENT, WINDOWS, Alike, Travel, View, busiest_hour
 from signals.views import (
     DAY,
@@ -215,6 +215,7 @@ QUIET: dict[str, dict[str, View]] = {
             QUIET_MONTH, earlier={"networks": 7, **abroad(9)}, networks=1, **abroad(1)
         ),
         "to whom it knows": view(QUIET_MONTH, networks=12, **abroad(0, 12)),
+        "a letter from one hotel, one by one": view(QUIET_MONTH, networks=1, messages=12, **abroad(12)),
         "who does it every day": view(
             long_ago(*[{"networks": 12, **abroad(6)}] * 5), networks=12, **abroad(9)
         ),
@@ -383,6 +384,22 @@ def test_who_often_travels_and_who_writes_to_strangers_anyway_weighs_less() -> N
 def test_what_goes_to_strangers_from_home_on_the_same_day_takes_weight_away() -> None:
     away = weight("networks", view(**abroad(5)))
     assert weight("networks", view(**abroad(5) | {"novel": 50})) == pytest.approx(away / 10)
+
+
+def test_one_place_for_many_messages_speaks_for_a_traveller() -> None:
+    hotel = {"networks": 1, "messages": rotation.MESSAGES, **abroad(9)}
+    alone = weight("rotation", view(QUIET_MONTH, **hotel))
+    assert alone < -1
+    assert weight("rotation", view(QUIET_MONTH, **{**hotel, "networks": 2})) == alone
+    assert weight("rotation", view(QUIET_MONTH, **{**hotel, "networks": 3})) == 0
+    assert weight("rotation", view(QUIET_MONTH, **{**hotel, "messages": 1})) == 0
+    assert alone < weight("rotation", view(QUIET_MONTH, **{**hotel, **abroad(3, 6)})) < 0
+
+
+def test_what_the_owner_sends_from_home_makes_no_thief_a_traveller() -> None:
+    """Messages are not counted by network: of those of a day, as many as of its recipients."""
+    thief = {"networks": 1, "foreign": 6, "foreign_novel": 6, "novel": 6}
+    assert weight("rotation", view(QUIET_MONTH, messages=13, recipients=18, **thief)) == 0
 
 
 def test_a_burst_from_home_speaks_for_the_owner_as_far_as_the_sender_is_known() -> None:
