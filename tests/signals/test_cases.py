@@ -373,6 +373,13 @@ def test_it_takes_at_most_a_third_of_novelty_away() -> None:
     assert weight("novelty", view(novel=20, recipients=20_000)) == pytest.approx(alone * 2 / 3)
 
 
+def test_the_owner_of_a_web_site_who_reads_along_is_no_excuse_for_its_flood() -> None:
+    alone = weight("novelty", view(kind="uid", novel=60, recipients=60))
+    assert weight("novelty", view(kind="uid", novel=60, recipients=66)) == alone
+    assert weight("novelty", view(kind="uid", novel=60, recipients=70)) < alone
+    assert weight("novelty", view(novel=60, recipients=66)) < weight("novelty", view(novel=60, recipients=60))
+
+
 def test_who_often_travels_and_who_writes_to_strangers_anyway_weighs_less() -> None:
     homely = weight("networks", view(QUIET_MONTH, **abroad(6)))
     travels = long_ago(*[{"networks": 2, "recipients": 5}] * 5)

@@ -21,6 +21,8 @@ SCRIPT_HOUR = 2.0
 """A web site writes to strangers one by one."""
 KNOWN = 0.3
 """Nats that each known recipient takes away, up to a third of the weight."""
+OWNERS_COPY = 10
+"""New recipients of a web site for which one known one says nothing: its owner reads along."""
 
 
 def weigh(view: View) -> tuple[float, str] | None:
@@ -33,6 +35,7 @@ def weigh(view: View) -> tuple[float, str] | None:
     if not weight:
         return None
     novel, recipients = counts[Counter.NOVEL], counts[Counter.RECIPIENTS]
-    weight -= min(KNOWN * max(0, recipients - novel), weight / 3)
+    known = recipients - novel - (novel // OWNERS_COPY if view.is_script else 0)
+    weight -= min(KNOWN * max(0, known), weight / 3)
     when, most = ("in an hour", usual) if hour > day else ("today", view.usual_novel)
     return weight * view.seen, f"{novel} recipients {when} are new to it, usual is up to {most:.0f}"
