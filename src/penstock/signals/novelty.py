@@ -21,7 +21,7 @@ SCRIPT_HOUR = 2.0
 """A web site writes to strangers one by one."""
 KNOWN = 0.3
 """Nats that each known recipient takes away, up to a third of the weight."""
-OWNERS_COPY = 10
+OWNERS_COPY = 20
 """New recipients of a web site for which one known one says nothing: its owner reads along."""
 
 
