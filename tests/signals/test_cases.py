@@ -395,18 +395,26 @@ def test_what_goes_to_strangers_from_home_on_the_same_day_takes_weight_away() ->
 
 def test_one_place_for_many_messages_speaks_for_a_traveller() -> None:
     hotel = {"networks": 1, "messages": rotation.MESSAGES, **abroad(9)}
-    alone = weight("rotation", view(QUIET_MONTH, **hotel))
-    assert alone < -1
-    assert weight("rotation", view(QUIET_MONTH, **{**hotel, "networks": 2})) == alone
-    assert weight("rotation", view(QUIET_MONTH, **{**hotel, "networks": 3})) == 0
-    assert weight("rotation", view(QUIET_MONTH, **{**hotel, "messages": 1})) == 0
-    assert alone < weight("rotation", view(QUIET_MONTH, **{**hotel, **abroad(3, 6)})) < 0
+
+    def said(**other: int) -> float:
+        return weight("rotation", view(QUIET_MONTH, earlier={**hotel, **other}, **abroad(1)))
+
+    assert said() < -1
+    assert said(networks=2) == said()
+    assert said(networks=3) == said(messages=1) == 0
+    assert said() < said(**abroad(3, 6)) < 0
+
+
+def test_a_burst_from_one_place_speaks_for_nobody() -> None:
+    flood = view(QUIET_MONTH, networks=1, messages=rotation.MESSAGES, **abroad(9))
+    assert flood.is_burst and weight("rotation", flood) == 0
 
 
 def test_what_the_owner_sends_from_home_makes_no_thief_a_traveller() -> None:
     """Messages are not counted by network: of those of a day, as many as of its recipients."""
     thief = {"networks": 1, "foreign": 6, "foreign_novel": 6, "novel": 6}
-    assert weight("rotation", view(QUIET_MONTH, messages=13, recipients=18, **thief)) == 0
+    seen = view(QUIET_MONTH, messages=13, recipients=18, **thief)
+    assert not seen.is_burst and weight("rotation", seen) == 0
 
 
 def test_a_burst_from_home_speaks_for_the_owner_as_far_as_the_sender_is_known() -> None:

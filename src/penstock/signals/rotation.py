@@ -27,7 +27,8 @@ HOURLY, DAILY = 4, 8
 MOST = 4.0
 
 FEW, MESSAGES = 2, 8
-"""Networks that speak for the owner after so many messages from them."""
+"""Networks that speak for the owner after so many messages from them, in no burst: a flood is over before
+another machine's turn comes."""
 
 FOR_OWNER = math.log(0.2 / 0.8)
 
@@ -41,9 +42,13 @@ def weigh(view: View) -> tuple[float, str] | None:
     strange = min(1.0, novel / max(1, foreign)) * view.seen
     messages = int(view.today(Counter.MESSAGES) * min(1.0, foreign / max(1, view.today(Counter.RECIPIENTS))))
     if day <= FEW:
+        if messages < MESSAGES or view.is_burst:
+            return None
         places = "one network that is" if day <= 1 else f"{day} networks that are"
-        text = f"some {messages} messages came from {places} not its own, and none from another"
-        return (FOR_OWNER * strange, text) if messages >= MESSAGES else None
+        return (
+            FOR_OWNER * strange,
+            f"some {messages} messages came from {places} not its own, and none from another",
+        )
     beyond = max(hour - HOURLY, day - DAILY) - 2 * usual
     if beyond <= 0:
         return None
