@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.people import Person, alice, rules
+from engine.people import AWAY, Person, alice, rules
 from penstock.core import flight
 from penstock.core.evidence import Detection
 from penstock.core.flight import IDLE
@@ -173,3 +173,24 @@ def test_canaries_of_a_message_that_is_stopped_at_its_end_have_not_gone() -> Non
     assert smtpd.end(1, 100) is Verb.HOLD and not case.under_way
     incident = person.incident
     assert isinstance(incident, Incident) and incident.stopped == person.world.total(Counter.STOPPED) > 0
+
+
+def test_canaries_of_what_is_held_have_not_got_through() -> None:
+    """A message goes as a whole until it turns out to be too many: none of it is leak then."""
+    plain = policy(over_limit=HOLD, paused=HOLD)
+    world = World(replace(plain, detection=Detection("enforce"), replies=rules().replies))
+    person = Person(world, "alice@example.com").live()
+    person.mail([f"new{i}@example.net" for i in range(12)], AWAY, gap=0.2, wave=1)
+    case = world.engine.detector.cases[ALICE]
+    assert case.slowed and not case.under_way
+    case.good, before = 0, case.leak
+    smtpd = world.smtpd()
+    smtpd.address = AWAY
+    answers = passed(smtpd.rcpt(*people(60)))
+    assert 1 < answers.count("P") < 60, "the first of them had passed"
+    assert smtpd.end(60, 5000) is Verb.HOLD
+    assert case.leak == before
+    world.wait(601)
+    person.write(["one.more@example.net"], AWAY)
+    incident = person.incident
+    assert incident is not None and incident.leak < 12 + answers.count("P")

@@ -111,7 +111,8 @@ class Case:
     def withdraw(self, flight: Flight) -> None:
         """A message was stopped as a whole: its canaries have not gone."""
         for recipient in flight.recipients:
-            self.under_way.pop(recipient.lower(), None)
+            if self.under_way.pop(recipient.lower(), None) is not None:
+                self.leak -= 1
 
     def is_full(self, address: str, canaries: int, at: float) -> bool:
         """Whether all canaries are under way, this one not among them."""

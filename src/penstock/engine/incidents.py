@@ -200,7 +200,7 @@ class Incidents:
         if opened != case.opened_at:
             before = suspect.leak - case.leak
             self._before[sender.key] = case.opened_at, before
-        suspect.leak = max(suspect.leak, before + case.leak)
+        suspect.leak = before + case.leak
         self._touch(incident, sender.key, at if held == (suspect.slowed_at, suspect.paused_at) else NOW)
 
     def _is_paused(self, incident: Incident, case: Case, sender: Sender) -> bool:
@@ -217,6 +217,7 @@ class Incidents:
                 kept.suspects[key] = suspect
                 self._suspects += 1
             self._latest[key] = kept
+            self._before.pop(key, None)
             self._touch(kept, key, NOW)
         for campaign, incident in self._campaigns.items():
             if incident is gone:
