@@ -180,6 +180,7 @@ class World:
         earlier: Mapping[str, tuple[int, bytes]] | None = None,
         memory: FakeMemory | None = None,
         at: float = T0,
+        acquaintance: Acquaintance | None = None,
     ) -> None:
         self.at = at
         self.counts = FakeCounts(earlier)
@@ -187,7 +188,7 @@ class World:
         self.directory = FakeDirectory(entries)
         self.memory = memory or FakeMemory()
         self.sent = FakeSent()
-        self.acquaintance = Acquaintance(b"test", 1 << 16)
+        self.acquaintance = acquaintance or Acquaintance(b"test", 1 << 16)
         self.engine = Engine(
             rules, self.directory, self.records, self.counts, self.memory, self.sent, self.acquaintance, at
         )

@@ -96,6 +96,12 @@ def test_a_lesson_in_words() -> None:
         "up to twice the scale seen, novelty and volume will not be held against login:a, login:b, login:c … "
         "until 2023-11-15T22:13:20Z."
     )
+    found.networks = {"login:a": "198.51", "login:b": "2001:0db8"}
+    assert learned(found).endswith(
+        "Until 2023-11-15T22:13:20Z counts as its own network: 198.51.0.0/16 as login:a's, 2001:0db8::/32 as "
+        "login:b's."
+    )
+    found.networks = {}
     found.learn, found.about = Learn.PATTERN, "customer:1"
     assert "half as much against customer:1" in learned(found)
     found.learn, found.given = Learn.PROFILE, "newsletter"

@@ -123,7 +123,6 @@ def restarted(person: Person) -> Person:
     standings = {key: new for key, _, new in old.records.standings}
     overrides, lessons = dict(old.records.overrides), deepcopy(old.records.lessons)
     memory = FakeMemory(standings, overrides, old.records.held(), lessons)
-    world = World(old.engine.roster.policy, memory=memory, at=old.at)
-    world.acquaintance = old.acquaintance
-    person.world = world
+    person.world = World(old.engine.roster.policy, memory=memory, at=old.at, acquaintance=old.acquaintance)
+    person.world.records.overrides = dict(overrides)
     return person

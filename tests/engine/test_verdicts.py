@@ -8,14 +8,16 @@ from typing import cast
 
 import pytest
 
-from engine.people import DAY, HOME, HOUR, Person, alice, restarted
+from engine.people import AWAY, DAY, HOME, HOUR, Person, alice, restarted
 from penstock.core.incident import BadIncident, Incident, Verdict
 from penstock.core.learning import LASTS, Learn, Lesson, Word
+from penstock.core.ledger import Counter
 from penstock.core.policy import Override
 from penstock.core.standing import State
 from penstock.engine import learning as module
 from penstock.engine.learning import Learning
 from penstock.engine.verdicts import Verdicts
+from support import limits
 
 LEGITIMATE, COMPROMISED = Verdict.LEGITIMATE, Verdict.COMPROMISED
 
@@ -213,6 +215,31 @@ def test_an_exception_of_somebody_else_stays() -> None:
     assert roster.overrides[person.key].by == "admin:b"
 
 
+@pytest.mark.parametrize("in_policy", [True, False])
+def test_an_exception_made_by_hand_is_not_replaced_by_a_profile(in_policy: bool) -> None:
+    """What somebody has promised this customer is no verdict's to take; nothing at all happens then."""
+    person = suspected()
+    roster = person.world.engine.roster
+    promised = Override(person.key, None, limits("900/h"), None, "admin:b", "wedding")
+    if in_policy:
+        person.world.engine.adopt(replace(roster.policy, overrides={person.key: promised}))
+    else:
+        roster.set_override(promised, person.world.at)
+    with pytest.raises(BadIncident, match=r"alice@example.com has an exception \(by admin:b, wedding\)"):
+        say(person, LEGITIMATE, Learn.PROFILE)
+    assert person.state is State.PAUSED and person.world.sender(person.key).override == promised
+    assert not learning(person).lessons and cast(Incident, person.incident).verdict is None
+    say(person, LEGITIMATE)
+    assert person.state is State.OPEN
+
+
+def test_a_profile_of_an_earlier_verdict_gives_way_to_another() -> None:
+    person = suspected()
+    say(person, LEGITIMATE, Learn.PROFILE, until=person.world.at + 5 * DAY)
+    again = say(person, LEGITIMATE, Learn.PROFILE, until=person.world.at + 9 * DAY)
+    assert person.world.engine.roster.overrides[person.key].until == again.until
+
+
 # --- room -----------------------------------------------------------------------------------------
 
 
@@ -260,3 +287,78 @@ def test_nothing_is_known_of_what_nobody_judged() -> None:
     person = alice()
     with pytest.raises(BadIncident, match="nothing is learned"):
         verdicts(person).forget("I-000000", person.world.at, "admin:a")
+
+
+# --- where it came from ---------------------------------------------------------------------------
+
+
+def abroad() -> Person:
+    """Somebody writes to many new people from a hotel, and is paused for it."""
+    person = alice(false_pauses=100)
+    person.mail([f"new{i}@example.net" for i in range(60)], AWAY, wave=10, gap=0.2)
+    assert person.state is State.PAUSED
+    return person
+
+
+def counts_as_foreign(person: Person) -> bool:
+    """Whether its mail from the hotel, to friends, comes from a network that is not its own."""
+    sender = person.world.sender(person.key)
+    before = sender.ledger.total(Counter.FOREIGN, int(person.world.at), int(DAY))
+    person.mail(person.friends[:2], AWAY)
+    return sender.ledger.total(Counter.FOREIGN, int(person.world.at), int(DAY)) > before
+
+
+@pytest.mark.parametrize("learn", [Learn.SENDER, Learn.PROFILE, Learn.PATTERN])
+def test_where_the_owner_was_is_its_own_while_the_lesson_holds(learn: Learn) -> None:
+    person = abroad()
+    say(person, LEGITIMATE, learn, until=person.world.at + 5 * DAY)
+    assert not counts_as_foreign(person)
+    person = restarted(person)
+    person.world.wait(4 * DAY)
+    assert not counts_as_foreign(person)
+    person.world.wait(DAY)
+    sweep(person)
+    assert counts_as_foreign(person)
+
+
+@pytest.mark.parametrize("taken_back", [True, False])
+def test_a_wrong_word_leaves_no_network_to_the_thief(taken_back: bool) -> None:
+    """However long it wrote from there meanwhile, and after a restart."""
+    person = abroad()
+    lesson = say(person, LEGITIMATE)
+    for _ in range(6):
+        assert not counts_as_foreign(person)
+        person.world.wait(DAY)
+    if taken_back:
+        verdicts(person).forget(lesson.incident, person.world.at, "admin:a")
+    else:
+        say(person, COMPROMISED)
+        person.world.engine.roster.change_standing(
+            person.key, State.OPEN, person.world.at, "admin:a", "cleaned", None, State.OPEN
+        )
+    assert counts_as_foreign(person)
+    assert counts_as_foreign(restarted(person))
+
+
+def test_a_later_theft_takes_a_network_back_that_was_granted_before() -> None:
+    """The same thief, let go the first time."""
+    person = abroad()
+    first = say(person, LEGITIMATE)
+    assert first.networks == {person.key: "198.51"}
+    person.world.wait(10 * DAY)
+    person.steal(400)
+    assert cast(Incident, person.incident).id != first.incident
+    say(person, COMPROMISED)
+    assert person.world.records.lessons[first.incident].networks == {}
+    person.world.engine.roster.change_standing(
+        person.key, State.OPEN, person.world.at, "admin:a", "cleaned", None, State.OPEN
+    )
+    assert counts_as_foreign(person)
+
+
+def test_the_same_word_again_keeps_the_network() -> None:
+    person = abroad()
+    say(person, LEGITIMATE)
+    person.world.wait(DAY)
+    person.mail(person.friends[:2], "203.0.113.50")
+    assert say(person, LEGITIMATE).networks == {person.key: "198.51"}

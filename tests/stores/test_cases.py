@@ -54,6 +54,7 @@ def lesson(code: str = "I-AAAAAA", at: float = T0, until: float = T0 + 86400) ->
     )
     found.signals, found.groups, found.who = ("novelty",), ("flow",), ("customer:1",)
     found.seen, found.steps = {"login:a": {"novel": 40}}, {"novelty": -0.0301}
+    found.networks = {"login:a": "198.51"}
     return found
 
 

@@ -84,7 +84,7 @@ MEASURED: Final = frozenset(
 
 LEAST_FLOW: Final = 30
 LEAST_FOREIGN, MOST_FOREIGN = 3, 20
-"""New recipients. The network that was judged is the sender's own by now: this is about another one."""
+"""New recipients. The network that was judged is the sender's own: this is about another one."""
 
 PATTERN: Final = 0.5
 """How much of a signal's weight a lesson about others takes away."""
@@ -142,8 +142,9 @@ class Lesson:
 
     ``learn``: how far it reaches; ``about``: for a pattern, whom (``customer:4711``, ``profile:personal``);
     ``until``: when its allowance ends, or the profile that it gave; ``signals``, ``groups``: what spoke;
-    ``seen``: sender → what the day of the incident was like; ``who``: whose incident it was; ``steps``:
-    signal → step of ln f; ``given``: the profile that its senders were given.
+    ``seen``: sender → what the day of the incident was like; ``networks``: sender → where it came from, its
+    own while the lesson holds; ``who``: whose incident it was; ``steps``: signal → step of ln f; ``given``:
+    the profile that its senders were given.
     """
 
     incident: str
@@ -158,6 +159,7 @@ class Lesson:
     signals: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     seen: dict[str, dict[str, int]] = field(default_factory=dict)
+    networks: dict[str, str] = field(default_factory=dict)
     who: tuple[str, ...] = ()
     steps: dict[str, float] = field(default_factory=dict)
 

@@ -138,13 +138,27 @@ def learned(lesson: Lesson) -> str:
     *names, last = lesson.signals or ("nothing",)
     signals = f"{', '.join(names)} and {last}" if names else last
     what = f"up to twice the scale seen, {signals} will not be held against {who}"
-    until = f" until {when(lesson.allows_until)}."
+    until = f" until {when(lesson.allows_until)}.{_networks(lesson)}"
     if lesson.learn is Learn.PATTERN:
         return f"{what}, and half as much against {lesson.about}{until}"
     if lesson.learn is Learn.PROFILE:
         given = f"{who} has the profile {lesson.given} until {when(lesson.until)}"
         return f"{given}; {what}{until}"
     return f"{what}{until}"
+
+
+def _networks(lesson: Lesson) -> str:
+    """Whose own what is by now."""
+    found = [f"{_prefix(network)} as {key}'s" for key, network in list(lesson.networks.items())[:3]]
+    more = " …" if len(lesson.networks) > 3 else ""
+    return (
+        f" Until {when(lesson.until)} counts as its own network: {', '.join(found)}{more}." if found else ""
+    )
+
+
+def _prefix(network: str) -> str:
+    """The /16 or /32 of its first parts."""
+    return f"{network}.0.0/16" if "." in network else f"{network}::/32"
 
 
 def _next(incident: Incident, worst: Suspect, standing: Standing) -> Iterator[str]:

@@ -35,7 +35,7 @@ class Casework:
         self._minute = -1
         self._quality: tuple[Tally, dict[str, Tally]] = Tally(), {}
         detector.on_case = incidents.on_case
-        detector.recall(incidents.suspected)
+        detector.heed(incidents.suspected, self.learning.networks)
         detector.weighing.adjust = self.learning.adjust
         detector.weighing.weights = self.learning.weights
         roster.on_standing = incidents.on_standing

@@ -10,7 +10,7 @@ no outcomes are seen at all, nobody is slowed: who waits for them would wait for
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from functools import partial
 from typing import Final
 
@@ -266,9 +266,12 @@ class Detector:
             case.came_back(address)
         self._look(sender, at)
 
-    def recall(self, suspected: Callable[[str], tuple[float, float] | None]) -> None:
-        """Who tells when a sender was under suspicion before this process knew it."""
-        self._familiar.suspected = suspected
+    def heed(
+        self, suspected: Callable[[str], tuple[float, float] | None], granted: Container[tuple[str, str]]
+    ) -> None:
+        """Who tells when a sender was under suspicion before this process knew it; (sender, wide network)
+        whose own it is by somebody's word."""
+        self._familiar.suspected, self._familiar.granted = suspected, granted
 
     # --- looking ----------------------------------------------------------------------------
 
@@ -346,7 +349,7 @@ class Detector:
         self.cases.pop(case.sender, None)
 
     def pardon(self, sender: Sender, at: float) -> None:
-        """Somebody says that it was the owner: whom it reached it knows, where it came from is its own."""
+        """Somebody says that it was the owner: whom it reached it knows."""
         self._familiar.settle(sender)
         case = self.cases.get(sender.key)
         if case is not None:

@@ -73,7 +73,7 @@ def _on(day: int) -> int:
 class Familiar:
     """What is usual for the senders of one node. ``suspects``: keys of senders of whom nothing is learned.
     ``suspected``: tells from when to when (seconds) a sender was last under suspicion, None for one that
-    never was, or wrongly."""
+    never was, or wrongly; ``granted``: (sender, wide network) whose own it is by somebody's word."""
 
     def __init__(
         self, roster: Roster, book: Book, acquaintance: Acquaintance, suspects: Container[str]
@@ -87,6 +87,7 @@ class Familiar:
         self._book = book
         self._suspects = suspects
         self.suspected: Callable[[str], tuple[float, float] | None] = lambda key: None
+        self.granted: Container[tuple[str, str]] = ()
 
     def number_of(self, sender: Sender) -> int:
         """The sender's part in a pair."""
@@ -150,6 +151,8 @@ class Familiar:
         if known.knows(own):
             known.meet(own)
             return ""
+        if (sender.key, wide) in self.granted:
+            return ""  # and learns nothing from it: the word may be taken back
         young = at - self._watching_since < YOUNG
         learns = self._learns(sender, at)
         used = learns and (young or self._used_before(_NETWORK_DAY ^ pair, day, REGULAR, 3))
@@ -272,7 +275,7 @@ class Familiar:
         return usual if factor <= 1 else replace(usual, novel=int(usual.novel * factor))
 
     def settle(self, sender: Sender) -> None:
-        """Where it came from last is its own, and so is what it wrote."""
+        """Where it came from last is not held against it, nor what it wrote."""
         self.texts.clear(sender)
         self.journeys.clear(sender.key)
         watch = sender.watch
@@ -282,7 +285,6 @@ class Familiar:
         if watch.network:
             self.networks.clear(watch.network)
             sender.origin_until = 0.0
-            self._known.meet(_NETWORK ^ self.number_of(sender) ^ self._known.number(wide_of(watch.network)))
 
     def taint(self, sender: Sender, at: float) -> None:
         """It is paused: where it came from last, and what it sent, are an incident's."""

@@ -25,6 +25,7 @@ from penstock.core.learning import (
 from penstock.core.ledger import window_since
 from penstock.core.sender import Sender
 from penstock.engine.incidents import counts_of
+from penstock.engine.networks import wide_of
 from penstock.ports import Records, Remembered
 
 DAY, WEEK = 86400, 7 * 86400
@@ -40,12 +41,13 @@ SETTLE_EVERY: Final = 600.0
 
 
 class Learning:
-    """What verdicts have taught. ``weights``: factors of signals, the same object for good, as the
-    detector reads it."""
+    """What verdicts have taught. ``weights``: factors of signals; ``networks``: (sender, wide network) whose
+    own it is by somebody's word. Both are the same object for good, as the detector reads them."""
 
     def __init__(self, records: Records, remembered: Remembered, at: float) -> None:
         self.lessons: dict[str, Lesson] = {}
         self.weights: dict[str, float] = {}
+        self.networks: set[tuple[str, str]] = set()
         self._records = records
         self._about: dict[str, list[Lesson]] = {}
         self._grown: set[str] = set()
@@ -107,7 +109,16 @@ class Learning:
             lesson.steps = fresh_steps(steps_of(incident, word.verdict), lesson.who, others, at)
         if word.verdict is Verdict.LEGITIMATE:
             self._allow(lesson, incident, word.until, senders)
+        else:
+            self._disown(incident)
         return lesson
+
+    def _disown(self, incident: Incident) -> None:
+        """A stranger may have come from what somebody once took for the owner's network."""
+        for lesson in self.lessons.values():
+            if not lesson.networks.keys().isdisjoint(incident.suspects):
+                lesson.networks = {k: v for k, v in lesson.networks.items() if k not in incident.suspects}
+                self._records.put_lesson(lesson)
 
     def _allow(
         self, lesson: Lesson, incident: Incident, until: float | None, senders: Mapping[str, Sender]
@@ -119,8 +130,12 @@ class Learning:
         lesson.groups = tuple(sorted(ALLEGED | {finding.group for finding in spoke if finding.group}))
         for key, suspect in incident.suspects.items():
             lesson.seen[key] = seen_of(suspect, counts_of(senders[key], at, DAY))
+            network = _network_of(senders[key])
             if earlier is not None:
                 lesson.absorb(key, earlier.seen.get(key, {}), at)
+                network = earlier.networks.get(key, network)
+            if network:
+                lesson.networks[key] = network
         if lesson.learn is Learn.PATTERN:
             lesson.about = _pattern(incident)
 
@@ -170,7 +185,10 @@ class Learning:
         self.weights.clear()
         self.weights.update(factors(newest, at))
         self._about.clear()
+        self.networks.clear()
         for lesson in newest:
+            if at < lesson.until:
+                self.networks.update(lesson.networks.items())
             if at < lesson.allows_until:
                 for key in [*lesson.seen, *([lesson.about] if lesson.about else [])]:
                     found = self._about.setdefault(key, [])
@@ -185,6 +203,11 @@ class Learning:
             taught -= max(1, len(lesson.seen))
             del self.lessons[lesson.incident]
             self._records.drop_lesson(lesson, at, BY)
+
+
+def _network_of(sender: Sender) -> str:
+    """The wide network, not its own, that it came from last; "" for none."""
+    return wide_of(sender.watch.network) if sender.watch is not None else ""
 
 
 def _pattern(incident: Incident) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Final
 
 from penstock.core.incident import BadIncident, Incident, Suspect, Verdict
@@ -45,12 +44,13 @@ class Verdicts:
     def give(self, code: str, word: Word, at: float) -> tuple[Incident, Lesson, int]:
         """Judge an incident, now or again; (incident, what is learned, ticket). Raises BadIncident."""
         incident = self._incidents.get(code)
-        profile = self._bulk_profile() if word.learn is Learn.PROFILE else ""
         if incident.into:
             raise BadIncident(f"{code} has become a part of {incident.into}: judge that one")
         senders = {key: self._roster.get(key, at) for key in incident.suspects}
+        gives = word.learn is Learn.PROFILE and word.verdict is Verdict.LEGITIMATE
+        profile = self._bulk_profile(senders.values(), at) if gives else ""
         lesson = self._learning.learn(incident, word, at, senders)
-        lesson.given = profile if word.verdict is Verdict.LEGITIMATE else ""
+        lesson.given = profile
         self._withdraw(code, incident.suspects, at, word.by)
         let_go_at = _let_go_at(incident)
         incident.judge(word.verdict, at, word.by, word.note)
@@ -84,27 +84,31 @@ class Verdicts:
             suspect.paused_at, suspect.released_at = suspect.paused_at or at, None
             self._roster.set_standing(sender, change(standing, State.PAUSED, at, by, why))
 
-    def _bulk_profile(self) -> str:
+    def _bulk_profile(self, senders: Iterable[Sender], at: float) -> str:
+        """What they are given, unless one of them has an exception that somebody made by hand."""
         found = next((name for name in BULK if name in self._roster.policy.profiles), "")
         if not found:
             raise BadIncident(f"the policy has no profile {' or '.join(BULK)}")
+        for sender in senders:
+            self._roster.replan(sender, at)
+            old = sender.override
+            if old is not None and not _was_given(old):
+                why = f", {old.why}" if old.why else ""
+                raise BadIncident(
+                    f"{sender.key} has an exception (by {old.by}{why}), which a profile would replace: "
+                    "change that one, or judge it with --learn sender"
+                )
         return found
 
     def _give_profile(self, key: str, lesson: Lesson) -> None:
         why = _given_for(lesson.incident)
-        old = self._roster.overrides.get(key) or Override(key)
-        new = replace(old, profile=lesson.given, until=lesson.until, by=lesson.by, why=why)
-        self._roster.set_override(new, lesson.at)
+        self._roster.set_override(Override(key, lesson.given, (), lesson.until, lesson.by, why), lesson.at)
 
     def _withdraw(self, code: str, senders: Iterable[str], at: float, by: str) -> None:
         """Take back the profiles that were given for an incident."""
         for key in senders:
             override = self._roster.overrides.get(key)
-            if override is None or override.why != _given_for(code):
-                continue
-            if override.limits:
-                self._roster.set_override(replace(override, profile=None, by=by), at)
-            else:
+            if override is not None and override.why == _given_for(code):
                 self._roster.drop_override(key, at, by)
 
 
@@ -119,3 +123,9 @@ def _let_go_at(incident: Incident) -> float:
 
 def _given_for(code: str) -> str:
     return f"incident {code} was judged {Verdict.LEGITIMATE}"
+
+
+def _was_given(override: Override) -> bool:
+    """Whether it is a verdict's."""
+    code = override.why.removeprefix("incident ").partition(" ")[0]
+    return override.why == _given_for(code)

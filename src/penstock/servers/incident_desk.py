@@ -217,6 +217,7 @@ def lesson_of(lesson: Lesson) -> dict[str, Any]:
         "about": lesson.about,
         "profile": lesson.given,
         "senders": list(lesson.seen),
+        "networks": dict(lesson.networks),
         "signals": list(lesson.signals),
         "steps": {name: round(step, 5) for name, step in lesson.steps.items()},
         "sentence": note.learned(lesson),

@@ -39,6 +39,7 @@ SUSPECTS = sa.Table(
     *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("leak", "stopped")),
     *(sa.Column(name, _text, nullable=False) for name in ("customer", "profile", "findings", "counts")),
 )
+_PACKED = ("signals", "groups", "seen", "networks", "who", "steps")
 LESSONS = sa.Table(
     "lessons",
     SCHEMA,
@@ -46,7 +47,7 @@ LESSONS = sa.Table(
     *(sa.Column(name, _text, nullable=False) for name in ("verdict", "learn", "by", "note")),
     *(sa.Column(name, _time, nullable=False) for name in ("at", "until", "ends_at")),
     *(sa.Column(name, _text, nullable=False) for name in ("about", "given")),
-    *(sa.Column(name, _text, nullable=False) for name in ("signals", "groups", "seen", "who", "steps")),
+    *(sa.Column(name, _text, nullable=False) for name in _PACKED),
 )
 _TIMES = ("slowed_at", "paused_at", "released_at")
 _PLAIN = ("sender", "opened_at", "began_at", "seen_at", "suspicion", "prior", "leak", "stopped")
@@ -69,11 +70,10 @@ def suspect_row(incident: str, suspect: Suspect) -> Row:
 
 def lesson_row(lesson: Lesson) -> Row:
     names = ("incident", "by", "note", "at", "until", "ends_at", "about", "given")
-    packed = ("signals", "groups", "seen", "who", "steps")
     return (
         {name: getattr(lesson, name) for name in names}
         | {"verdict": str(lesson.verdict), "learn": str(lesson.learn)}
-        | {name: json.dumps(getattr(lesson, name)) for name in packed}
+        | {name: json.dumps(getattr(lesson, name)) for name in _PACKED}
     )
 
 
@@ -140,6 +140,7 @@ def _lesson(row: Any) -> Lesson:
     values["steps"] = {str(name): float(step) for name, step in json.loads(row.steps).items()}
     seen = json.loads(row.seen).items()
     values["seen"] = {str(key): {str(c): int(n) for c, n in day.items()} for key, day in seen}
+    values["networks"] = {str(key): str(network) for key, network in json.loads(row.networks).items()}
     lesson = Lesson(**values)
     _check(lesson.at, lesson.until, *lesson.steps.values())
     return lesson
