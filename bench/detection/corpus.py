@@ -28,7 +28,7 @@ from bench.detection.postfix_log import EPOCH, PostfixLog, Seen
 from bench.detection.requests import Requests
 from bench.detection.rules import Comparators, Verdicts
 from bench.detection.streams import Streams
-from bench.detection.world import World
+from bench.detection.world import Outage, World
 
 
 @dataclass
@@ -101,15 +101,18 @@ class _Watcher:
         self._labels.write(json.dumps(label) + "\n")
 
 
-def _outages(world: World) -> list[tuple[str, float, float, str, float]]:
-    """Three in the time after the warm-up: one of the largest provider that bounces, one that defers, and
-    a smaller provider's."""
+def _outages(world: World) -> list[Outage]:
+    """Four in the time after the warm-up: the largest provider bounces, and defers; a smaller one, and a host
+    of companies, bounce."""
     rng, p = Random(f"{world.rng.random()}/outages"), world.params
     outages = []
-    for provider, mode in (("gmail.com", "bounce"), ("gmail.com", "defer"), (world.free(rng).name, "bounce")):
+    smaller = world.free(rng).name
+    for of, mode in (
+        ("gmail.com", "bounce"), ("gmail.com", "defer"), (smaller, "bounce"), ("office365", "bounce")
+    ):  # fmt: skip
         start = rng.randrange(p.warm_up, max(p.warm_up + 1, p.days - 6)) * DAY + rng.uniform(6, 16) * HOUR
         hours = log_uniform(rng, p.outage_hours)
-        outages.append((provider, start, start + hours * HOUR, mode, rng.uniform(*p.outage_share)))
+        outages.append(Outage(of, start, start + hours * HOUR, mode, rng.uniform(*p.outage_share)))
     return outages
 
 

@@ -9,7 +9,7 @@ from bench.detection.accounts import Makers
 from bench.detection.draw import DAY, HOUR, gaps, is_weekend, log_uniform, moment, poisson, whole
 from bench.detection.mail import Account, Case, Habit, Mail, Mails
 from bench.detection.params import Range
-from bench.detection.world import Address, Domain
+from bench.detection.world import Address, Outage
 
 
 def subscribers(account: Account, n: int, dead: float) -> list[Address]:
@@ -262,19 +262,21 @@ class HardCases:
             at += rng.expovariate(mean / DAY)
 
     def outage(self, number: int) -> list[Mails]:
-        """A shop or a help desk that is at work while its customers' provider fails for hours."""
-        rng = self.makers.rng
+        """A shop or a help desk that is at work while its customers' provider, or their host, fails for
+        hours."""
         mails = self.makers.trader()
         account = self.makers.accounts[-1]
         case = self._case("provider outage", account)
-        provider, start, end, _, _ = rng.choice(self.world.outages)
-        domain = next(d for d in self.world.freemail if d.name == provider)
-        return [mails, _of(case, self._through_outage(account, domain, start, end))]
+        return [mails, _of(case, self._through_outage(account, account.rng.choice(self.world.outages)))]
 
-    def _through_outage(self, account: Account, domain: Domain, start: float, end: float) -> Mails:
-        rng, at = account.rng, start
-        while at < end:
-            yield account.mail(at, [self.world.person(rng, 1.0, domain)])
+    def _through_outage(self, account: Account, outage: Outage) -> Mails:
+        rng, at, world = account.rng, outage.start, self.world
+        at_provider = [domain for domain in world.freemail if domain.name == outage.of]
+        hosted = [domain for domain in world.companies if domain.style == outage.of]
+        while at < outage.end:
+            domain = rng.choice(at_provider or hosted)
+            person = world.person(rng, 1.0, domain) if domain.freemail else world.employee(rng, domain)
+            yield account.mail(at, [person])
             at += rng.expovariate(rng.uniform(4, 40) / HOUR)
 
     def storm(self, number: int) -> list[Mails]:

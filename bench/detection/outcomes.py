@@ -69,9 +69,10 @@ class Servers:
         return Try(kind, dsn, text, f"{domain.mx}[{domain.ip}]:25" if met else "none")
 
     def _outage(self, to: Address, at: float) -> Try | None:
-        for provider, start, end, mode, share in self.world.outages:
-            if to.domain.name == provider and start <= at < end and self.rng.random() < share:
-                if mode == "bounce":
+        for outage in self.world.outages:
+            hit = to.domain.name == outage.of or to.domain.style == outage.of
+            if hit and outage.start <= at < outage.end and self.rng.random() < outage.share:
+                if outage.mode == "bounce":
                     return self._say("unknown", to, replies.answer("unknown", to.domain.style))
                 return self._say("deferred", to, replies.TABLES["other"]["outage"])
         return None

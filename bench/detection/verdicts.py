@@ -316,8 +316,9 @@ def run(folder: Path, seed: int, false_pauses: float, figures: Figures) -> None:
 @click.option("--seed", "seeds", type=int, multiple=True, default=(1,), show_default=True)
 @click.option("--accounts", type=click.IntRange(1), help="Ordinary accounts.")
 @click.option("--cases", type=click.IntRange(1), help="Attacks, and hard cases, of each family.")
-@click.option("--false-pauses", "levels", type=float, multiple=True, default=(10.0, 1000.0),
-              show_default=True, help="Of a policy, per 10,000 account-days.")  # fmt: skip
+@click.option("--false-pauses", "levels", type=click.FloatRange(1e-7, 1000, min_open=True),
+              multiple=True, default=(10.0, 1000.0), show_default=True,
+              help="Of a policy, per 10,000 account-days.")  # fmt: skip
 @click.option("--name", default="verdicts", show_default=True, help="Of the results' file.")
 def main(
     source: str | None, seeds: tuple[int, ...], accounts: int | None, cases: int | None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import accumulate
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from bench.detection.draw import log_uniform, weighted
 from bench.detection.params import Params
@@ -46,6 +46,17 @@ _WORDS: Final = {
 }
 ONSETS, CODAS, FIRST, ROLES = (words.split() for words in _WORDS.values())
 VOWELS: Final = "aeiou"
+
+
+class Outage(NamedTuple):
+    """A provider fails. ``of``: a freemail domain, or the style of all companies that it hosts; ``mode``:
+    what it does to a ``share`` of deliveries, bounce or defer."""
+
+    of: str
+    start: float
+    end: float
+    mode: str
+    share: float
 
 
 class Domain:
@@ -128,7 +139,7 @@ class World:
         self.dead_pool = [self._dead(rng, 0.6) for _ in range(params.dead_pool)]
         self.webmail = _server(rng)
         self._offices: dict[str, str] = {}
-        self.outages: list[tuple[str, float, float, str, float]] = []
+        self.outages: list[Outage] = []
 
     # --- domains
 

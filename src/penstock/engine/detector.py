@@ -23,7 +23,7 @@ from penstock.core.sender import Excess, Sender
 from penstock.core.standing import State, change
 from penstock.engine.book import Book
 from penstock.engine.case import CALM, MOST_MET, UNCOUNTED, Case
-from penstock.engine.familiar import DIED, REACHED, Familiar
+from penstock.engine.familiar import COLD, DIED, REACHED, Familiar
 from penstock.engine.providers import Providers
 from penstock.engine.roster import Roster
 from penstock.engine.weighing import Weighing
@@ -203,7 +203,7 @@ class Detector:
         case = self.cases.get(sender.key)
         if known.knows(pair):
             known.meet(pair)
-            self._providers.reached(address.rpartition("@")[2], relay, sender.key, second, True)
+            self._providers.reached(address.rpartition("@")[2], relay, sender.key, second, True, False)
             return
         self._familiar.ask(sender, address, number, second)
         landed = case is not None and case.landed(address)
@@ -215,7 +215,8 @@ class Detector:
             return
         else:
             case.met[pair] = somebody
-        if not self._providers.reached(address.rpartition("@")[2], relay, sender.key, second, False):
+        home = _is_at_home(sender, at)
+        if not self._providers.reached(address.rpartition("@")[2], relay, sender.key, second, False, home):
             self._book.count(sender, int(Counter.PROVEN), second, 1)
         if landed and case is not None and case.slowed:
             self._look(sender, at)
@@ -230,7 +231,7 @@ class Detector:
         domain, number = address.rpartition("@")[2], known.number(address)
         if known.knows(REACHED ^ number):
             self._providers.vanished(domain, relay, sender.key, second)
-        elif not self._providers.fails(domain, relay, sender.key, second):
+        elif not self._providers.fails(domain, relay, sender.key, second, _is_at_home(sender, at)):
             self._familiar.ask(sender, address, number, second)
             known.meet(DIED ^ number)
             if not known.meet(DIED ^ self._familiar.number_of(sender) ^ number):
@@ -376,3 +377,8 @@ class Detector:
         until = at + rules.lasts if rules.lasts is not None else None
         paused = change(sender.standing, State.PAUSED, at, BY, case.why, until, State.PROBATION)
         self._roster.set_standing(sender, paused)
+
+
+def _is_at_home(sender: Sender, at: float) -> bool:
+    """Whether it has been here for a while, and wrote from its own network last."""
+    return sender.kind == "login" and not sender.foreign and at - sender.first_seen >= COLD * DAY
