@@ -90,7 +90,7 @@ def test_the_answers_and_the_counts_are_the_same(
     rules = replace(rules, detection=Detection("enforce", 3_000, 0.05) if eager else Detection(mode))
     quick, plain = engines(rules)
     for engine in (quick, plain):
-        engine.detector.dead(engine.roster.get("login:c@example.com", T0), "gone@example.net", "", T0)
+        engine.detector.dead(engine.roster.get("login:c@example.com", T0), "gone@example.net", "", T0, False)
     at = T0
     for number, (sender, n, start, gap, size) in enumerate(sent):
         at += gap

@@ -62,7 +62,8 @@ class Message:
     ``scope`` and ``queue_id`` name it together: the host and the MTA instance whose queue it lies in.
     ``kind`` and ``name`` tell whom it is charged to as the log has it, not yet canonical: ``login``,
     ``uid``, ``script`` or ``ip``; ``NOBODY`` for notices (``<>``), forwards and what is re-injected
-    of these. ``recipients`` and ``size`` (bytes) are 0 until the MTA has told them. ``stopped`` is for
+    of these. ``recipients`` and ``size`` (bytes) are 0 until the MTA has told them; ``told``: of how many
+    recipients it has told what became of them, or that they wait. ``stopped`` is for
     whoever replays: recipients that were not let through, or by how many seconds later.
     """
 
@@ -78,6 +79,7 @@ class Message:
         "scope",
         "size",
         "stopped",
+        "told",
     )
 
     def __init__(self, at: float, scope: str, queue_id: str) -> None:
@@ -91,6 +93,7 @@ class Message:
         self.message_id = ""
         self.recipients = 0
         self.size = 0
+        self.told = 0
         self.stopped: dict[str, float] | None = None
 
 

@@ -40,6 +40,10 @@ are known in seconds."""
 SETTLED: Final = 0.7
 """How well one must be known (``View.seen``) for that: a young installation knows nobody's networks."""
 
+TELLS, TELLS_AGAIN = 3.0, 10.0
+"""Seconds for which nobody is paused for what came back of a message of which more is to be told, and from
+then on until that may be so again: a server names the dead before it has taken the mail for the others."""
+
 MOST_OF_TRIAL: Final = 50
 """New recipients of a message that goes as a whole."""
 
@@ -53,8 +57,9 @@ class Case:
     ``good``: how many more than ``canaries`` may be under way; ``met``: who got mail meanwhile (digest of the
     pair → of the recipient with anybody here), known once the suspicion is over; ``leak``: novel recipients
     let through since it was opened; ``at_home``: only its flow speaks against it, and dead addresses;
-    ``trial``: the message that goes as a whole; ``campaign``: shared by the senders of one campaign. Times
-    are seconds since the epoch; ``seen_at``: when it was last found suspicious."""
+    ``trial``: the message that goes as a whole; ``campaign``: shared by the senders of one campaign;
+    ``waits``: it would be paused, but more is told of a message until ``told_at``. Times are seconds since
+    the epoch; ``seen_at``: when it was last found suspicious."""
 
     sender: str
     opened_at: float
@@ -70,6 +75,8 @@ class Case:
     trial: str = ""
     good: int = 0
     patience: float = PATIENCE
+    waits: bool = False
+    told_at: float = float("-inf")
     under_way: dict[str, float] = field(default_factory=dict)
     met: dict[int, int] = field(default_factory=dict)
 
@@ -81,7 +88,15 @@ class Case:
     @property
     def due_at(self) -> float:
         """When a look is due at one that nothing is heard of."""
-        return max(self.seen_at, self.looked_at) + CALM
+        return self.told_at if self.waits else max(self.seen_at, self.looked_at) + CALM
+
+    def is_told(self, at: float, more: bool) -> bool:
+        """Whether what came back may pause it; else it waits a little, if it is at home. ``more``: others of
+        that message are still to be told of."""
+        if more and self.at_home and at >= self.told_at + TELLS_AGAIN:
+            self.told_at = at + TELLS
+        self.waits = at < self.told_at
+        return not self.waits
 
     def place(self, seen: View, findings: tuple[Finding, ...]) -> None:
         """Whether it is at home: but for its flow, and dead addresses, nothing speaks against it."""
@@ -115,8 +130,12 @@ class Case:
                 self.leak -= 1
 
     def is_full(self, address: str, canaries: int, at: float) -> bool:
-        """Whether all canaries are under way, this one not among them."""
-        if address in self.under_way or canaries == UNCOUNTED:
+        """Whether all canaries are under way, this one not among them; none goes while it waits."""
+        if canaries == UNCOUNTED:
+            return False
+        if self.waits:
+            return True
+        if address in self.under_way:
             return False
         self._give_up(at)
         if self.at_home:
@@ -144,4 +163,5 @@ class Case:
         full = self.is_full(address, canaries, at)
         if sender.profile.over_limit.verb in WHOLE_MESSAGE and not self.under_way:
             self.trial = flight.key
-        return not full or (self.trial == flight.key and flight.strangers < MOST_OF_TRIAL)
+        is_trial = self.trial == flight.key and not self.waits
+        return not full or (is_trial and flight.strangers < MOST_OF_TRIAL)

@@ -130,6 +130,8 @@ class Detector:
         """A recipient to whom the sender has not got mail through yet."""
         familiar = self._familiar
         case = self.cases.get(sender.key)
+        if case is not None and case.waits and at >= case.told_at:
+            case = self._look(sender, at)
         enforced = self.mode == "enforce" and self._sighted(at)
         canaries = self._rules.canaries if enforced else UNCOUNTED
         if case is not None and case.slowed and not case.may_try(sender, address, flight, canaries, at):
@@ -218,12 +220,12 @@ class Detector:
         home = _is_at_home(sender, at)
         if not self._providers.reached(address.rpartition("@")[2], relay, sender.key, second, False, home):
             self._book.count(sender, int(Counter.PROVEN), second, 1)
-        if landed and case is not None and case.slowed:
+        if case is not None and case.slowed and (landed or case.waits):
             self._look(sender, at)
 
-    def dead(self, sender: Sender, recipient: str, relay: str, at: float) -> None:
+    def dead(self, sender: Sender, recipient: str, relay: str, at: float, more: bool) -> None:
         """An address does not exist, says ``relay``. That counts when nobody here has ever got mail through
-        to it."""
+        to it. ``more``: of others of the message nothing is known yet."""
         if self.mode == "off":
             return
         known, address, second = self.acquaintance, recipient.lower(), int(at)
@@ -236,7 +238,7 @@ class Detector:
             known.meet(DIED ^ number)
             if not known.meet(DIED ^ self._familiar.number_of(sender) ^ number):
                 self._book.count(sender, int(Counter.NEWLY_DEAD), second, 1)
-                self._landed_badly(sender, address, at)
+                self._landed_badly(sender, address, at, more)
                 return
         case = self.cases.get(sender.key)
         if case is not None:
@@ -255,17 +257,17 @@ class Detector:
             return
         self._outcome_at = at
         self.weighing.count(Counter.REPUTATION, int(at))
-        self._landed_badly(sender, recipient.lower(), at)
+        self._landed_badly(sender, recipient.lower(), at, False)
 
     def complained(self, sender: Sender, at: float) -> None:
         """A recipient complains."""
         self._look(sender, at)
 
-    def _landed_badly(self, sender: Sender, address: str, at: float) -> None:
+    def _landed_badly(self, sender: Sender, address: str, at: float, more: bool) -> None:
         case = self.cases.get(sender.key)
         if case is not None:
             case.came_back(address)
-        self._look(sender, at)
+        self._look(sender, at, more)
 
     def heed(
         self, suspected: Callable[[str], tuple[float, float] | None], granted: Container[tuple[str, str]]
@@ -276,8 +278,9 @@ class Detector:
 
     # --- looking ----------------------------------------------------------------------------
 
-    def _look(self, sender: Sender, at: float) -> Case | None:
-        """Look at the evidence, and act on it; the case, if there is one now."""
+    def _look(self, sender: Sender, at: float, more: bool = False) -> Case | None:
+        """Look at the evidence, and act on it; the case, if there is one now. ``more``: others of the message
+        that has come back in part are still to be told of."""
         rules = self._rules
         if self.mode == "off":
             return None
@@ -312,7 +315,8 @@ class Detector:
                 self._close(case, at)
                 self.on_case(case, sender)
                 return None
-        if found >= rules.pause_at and self._tested(sender, findings, at):
+        case.waits = False
+        if found >= rules.pause_at and self._tested(sender, findings, at) and case.is_told(at, more):
             self._pause(case, sender, at)
         self.on_case(case, sender)
         return case

@@ -205,6 +205,7 @@ class Observer:
     # --- its recipients ---------------------------------------------------------------------
 
     def _delivered(self, event: Delivered) -> None:
+        event.message.told += 1
         sender = self.sender_of(event.message, event.at)
         if sender is not None:
             for each in sender.lineage():
@@ -212,6 +213,7 @@ class Observer:
             self._detector.delivered(sender, event.recipient, event.relay, event.at)
 
     def _deferred(self, event: Deferred) -> None:
+        event.message.told += event.first
         sender = self.sender_of(event.message, event.at)
         if sender is None:
             return
@@ -223,22 +225,29 @@ class Observer:
         if about in _PUT_OFF and self._detector.puts_off(sender, event.recipient, relay, at):
             return
         if about in _ABOUT_US:
-            self._came_back(sender, verdict, event.recipient, relay, at)
+            self._came_back(sender, verdict, event.recipient, relay, at, False)
 
     def _bounced(self, event: Bounced) -> None:
+        event.message.told += 1
         sender = self.sender_of(event.message, event.at)
         if sender is not None:
             verdict = self.classifier.classify(event.reply, event.status, event.relay)
-            self._lost(sender, verdict, event.recipient, event.relay, event.at)
+            more = event.message.told < event.message.recipients
+            self._lost(sender, verdict, event.recipient, event.relay, event.at, more)
 
-    def _lost(self, sender: Sender, verdict: Verdict, recipient: str, relay: str, at: float) -> None:
+    def _lost(
+        self, sender: Sender, verdict: Verdict, recipient: str, relay: str, at: float, more: bool
+    ) -> None:
+        """``more``: of others of the message nothing is known yet."""
         self._count(sender, Unit.BOUNCED, at)
-        self._came_back(sender, verdict, recipient, relay, at)
+        self._came_back(sender, verdict, recipient, relay, at, more)
 
-    def _came_back(self, sender: Sender, verdict: Verdict, recipient: str, relay: str, at: float) -> None:
+    def _came_back(
+        self, sender: Sender, verdict: Verdict, recipient: str, relay: str, at: float, more: bool
+    ) -> None:
         self._count(sender, _UNITS[verdict.reply_class], at)
         if verdict.reply_class in _DEAD:
-            self._detector.dead(sender, recipient, relay, at)
+            self._detector.dead(sender, recipient, relay, at, more)
         elif verdict.reply_class in _REFUSED:
             self._detector.refused(sender, recipient, at)
 
@@ -257,7 +266,7 @@ class Observer:
         verdict = self.classifier.classify(event.reply)
         sender = self._planned(self._roster.known_login(event.login), event.at)
         if sender is not None and verdict.reply_class in _IN_DIALOGUE:
-            self._came_back(sender, verdict, event.recipient, "", event.at)
+            self._came_back(sender, verdict, event.recipient, "", event.at, False)
 
     # --- logins and reports -----------------------------------------------------------------
 
@@ -279,7 +288,7 @@ class Observer:
         self._planned(sender, event.at)
         if not event.feedback_type:
             verdict = self.classifier.classify(event.reply, event.status)
-            self._lost(sender, verdict, event.recipient, "", event.at)
+            self._lost(sender, verdict, event.recipient, "", event.at, False)
         elif event.feedback_type != NOT_SPAM:
             self._count(sender, Unit.COMPLAINTS, event.at)
             self._detector.complained(sender, event.at)
