@@ -90,6 +90,39 @@ def test_who_met_is_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -
     assert len(person.case.met) == 3
 
 
+def test_beyond_those_remembered_who_got_it_still_speaks_for_the_sender(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or of a large first newsletter only the dead would be told from there on."""
+    monkeypatch.setattr(detector, "MOST_MET", 3)
+    person = alice("shadow")
+    before = person.world.total(Counter.PROVEN)
+    list_ = strangers(100)
+    person.write(list_, AWAY)
+    person.bounced(list_[:10])
+    for _ in range(3):
+        person.delivered(list_[10:])
+        assert person.case is not None and len(person.case.met) == 3
+        assert person.world.total(Counter.PROVEN) == before + 90, "each once, though nobody knows who"
+
+
+def test_nobody_is_paused_for_good_news_that_has_become_old() -> None:
+    """A letter of yesterday: its last outcomes are the last to be forgotten, and they are the dead ones."""
+    person = alice(days=20)
+    person.send([f"a{i}@p{i}.example.net" for i in range(60)], gap=0.1)
+    person.world.wait(1500)
+    passed = person.write([f"b{i}@p{i}.example.net" for i in range(30)], gap=0.1)
+    person.bounced(passed[:3])
+    assert person.case is not None and person.case.slowed and person.state is State.OPEN
+    worst = -99.0
+    for _ in range(150):
+        person.world.wait(600)
+        worst = max(worst, person.suspicion)
+        person.world.sweep()
+    assert worst > Detection().pause_at, "for hours its dead alone are left, or this test tells nothing"
+    assert person.state is State.OPEN
+
+
 # --- what does not exist ----------------------------------------------------------------------
 
 

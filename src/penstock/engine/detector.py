@@ -213,10 +213,12 @@ class Detector:
         if case is None or not case.slowed:
             known.meet(pair)
             known.meet(somebody)
-        elif pair in case.met or len(case.met) >= MOST_MET:
+        elif pair in case.met:
             return
-        else:
+        elif len(case.met) < MOST_MET:
             case.met[pair] = somebody
+        elif not _has_untold(sender, second):
+            return
         home = _is_at_home(sender, at)
         if not self._providers.reached(address.rpartition("@")[2], relay, sender.key, second, False, home):
             self._book.count(sender, int(Counter.PROVEN), second, 1)
@@ -278,9 +280,10 @@ class Detector:
 
     # --- looking ----------------------------------------------------------------------------
 
-    def _look(self, sender: Sender, at: float, more: bool = False) -> Case | None:
+    def _look(self, sender: Sender, at: float, more: bool = False, quiet: bool = False) -> Case | None:
         """Look at the evidence, and act on it; the case, if there is one now. ``more``: others of the message
-        that has come back in part are still to be told of."""
+        that has come back in part are still to be told of; ``quiet``: nothing has happened, and what spoke
+        for it may be over sooner than what spoke against it."""
         rules = self._rules
         if self.mode == "off":
             return None
@@ -316,7 +319,8 @@ class Detector:
                 self.on_case(case, sender)
                 return None
         case.waits = False
-        if found >= rules.pause_at and self._tested(sender, findings, at) and case.is_told(at, more):
+        bad = found >= rules.pause_at and not quiet and self._tested(sender, findings, at)
+        if bad and case.is_told(at, more):
             self._pause(case, sender, at)
         self.on_case(case, sender)
         return case
@@ -371,7 +375,7 @@ class Detector:
         for case in [c for c in self.cases.values() if c.due_at <= at]:
             sender = self._roster.get(case.sender, at)
             if not sender.standing.stopped:
-                self._look(sender, case.due_at)
+                self._look(sender, case.due_at, quiet=not case.waits)
 
     def _pause(self, case: Case, sender: Sender, at: float) -> None:
         rules = self._rules
@@ -381,6 +385,13 @@ class Detector:
         until = at + rules.lasts if rules.lasts is not None else None
         paused = change(sender.standing, State.PAUSED, at, BY, case.why, until, State.PROBATION)
         self._roster.set_standing(sender, paused)
+
+
+def _has_untold(sender: Sender, second: int) -> bool:
+    """Whether of some whom it wrote to today for the first time nothing is known: who got it is remembered of
+    MOST_MET only, and others may get it again and again."""
+    (day,) = sender.ledger.sums(second, (whole(DAY, second),))
+    return day[Counter.PROVEN] + day[Counter.NEWLY_DEAD] < day[Counter.NOVEL]
 
 
 def _is_at_home(sender: Sender, at: float) -> bool:

@@ -51,6 +51,10 @@ sender that was never one for lists nearly always."""
 DIRTY, BEYOND = 0.035, 5
 """Such a past, of typing errors in a web form say, does not excuse so many times as many new recipients."""
 
+MANY = 300
+"""Outcomes beyond which more of them say no more: those of one list hang together, and the rates above are
+steps of a scale."""
+
 LEAST, MOST = -9.0, 12.0
 ONE, ONE_OF_FEW, ONE_OF_BURST = 0.75, 0.65, 0.3
 """Nats that one dead address says at most: anybody has one, a newsletter has several. Of few it is not enough
@@ -95,7 +99,9 @@ def _most(view: View, dead: int, burst: bool) -> float:
 
 def _of(counts: list[int], burst: bool, honest: Rates) -> tuple[float, int, int]:
     dead, proven = counts[Counter.NEWLY_DEAD], counts[Counter.PROVEN]
-    return mixture(dead, proven, FLOODED if burst else SLOW) - mixture(dead, proven, honest), dead, proven
+    part = min(1.0, MANY / max(1, dead + proven))
+    bad, good = part * dead, part * proven
+    return mixture(bad, good, FLOODED if burst else SLOW) - mixture(bad, good, honest), dead, proven
 
 
 @lru_cache(maxsize=1 << 12)

@@ -19,7 +19,7 @@ def rates(*pairs: tuple[float, float]) -> Rates:
     return [(math.log(weight), math.log(rate), math.log(1 - rate)) for rate, weight in pairs]
 
 
-def mixture(bad: int, good: int, under: Rates) -> float:
+def mixture(bad: float, good: float, under: Rates) -> float:
     """Log-likelihood of ``bad`` among ``bad + good`` under a mixture of rates."""
     terms = [weight + bad * yes + good * no for weight, yes, no in under]
     most = max(terms)
