@@ -353,6 +353,23 @@ def test_a_web_site_has_no_old_address_book() -> None:
     assert weight("bounces", view(kind="script", **told)) > weight("bounces", view(**told))
 
 
+def test_a_form_whose_owner_gets_each_copy_is_no_list() -> None:
+    """Visitors mistype their addresses; a script that was broken into writes to strangers only."""
+    told = {"novel": 50, "newly_dead": 8, "proven": 42}
+    site = weight("bounces", view(kind="uid", **told, recipients=50))
+    form = weight("bounces", view(kind="uid", **told, recipients=100))
+    assert site > bounces.CLEAR and form < 1
+    person = weight("bounces", view(**told, recipients=100))
+    assert person == weight("bounces", view(**told, recipients=50))
+
+
+def test_an_honest_morning_of_a_form_does_not_cover_a_flood() -> None:
+    """Copies count in the hour, too."""
+    told = {"novel": 20, "newly_dead": 6, "proven": 14, "recipients": 20}
+    covered = view(kind="uid", earlier={"recipients": 60}, **told)
+    assert weight("bounces", covered) == weight("bounces", view(kind="uid", **told))
+
+
 def test_many_known_dead_say_more_and_others_take_it_back() -> None:
     few, many = view(novel=20, dead=1), view(novel=20, dead=4)
     assert weight("known-dead", few) < weight("known-dead", many) <= known_dead.MOST

@@ -6,8 +6,11 @@ slowly 3 to 20 %. What became of a sender's new recipients in the weeks before t
 shares is its own, unless it has got another list (FRESH). First deliveries speak for the sender, later ones
 do not: an accomplice's mailbox is new once. What an hour or the week says clearly counts in place of the
 day: nobody can buy credit in advance. One dead address that bounces for ever is counted once; what a
-provider says in hours in which its users vanish is not counted (engine/providers).
-Cost: none. Victims: the change-of-address notice to an old address book (5 % dead).
+provider says in hours in which its users vanish is not counted (engine/providers). A web form copies what a
+visitor writes to the address that he types, one in six of them wrong when it is new, and as often to its
+owner: a site that writes to somebody it knows whenever it writes to somebody new has no list.
+Cost: none. Victims: the change-of-address notice to an old address book (5 % dead). Who abuses a form for
+its copies is not told from visitors by his dead addresses.
 """
 
 from __future__ import annotations
@@ -42,6 +45,15 @@ SCRIPTED = rates(
 )
 """A web site has no address book of ten years."""
 
+FORM = rates((0.01, 0.15), (0.03, 0.2), (0.06, 0.25), (0.1, 0.2), (0.15, 0.14), (0.2, 0.06))
+"""Visitors type their own addresses."""
+
+OWNERS_COPIES, UNDER_WAY = 0.6, 1
+"""Known recipients for each new one, in the hour and in the day, from which on a site's mail is a form's; of
+so many the owner's copy may come later."""
+
+DRAWN = {"person": HONEST, "site": SCRIPTED, "form": FORM}
+
 FLOODED = rates((0.04, 0.02), (0.08, 0.08), (0.11, 0.08), (0.15, 0.24), (0.27, 0.33), (0.45, 0.25))
 SLOW = rates((0.03, 0.18), (0.05, 0.14), (0.08, 0.17), (0.11, 0.10), (0.15, 0.21), (0.27, 0.13), (0.45, 0.07))
 FRESH, FRESH_BURST, FRESH_LIST = 0.15, 0.6, 0.98
@@ -51,7 +63,7 @@ sender that was never one for lists nearly always."""
 DIRTY, BEYOND = 0.035, 5
 """Such a past, of typing errors in a web form say, does not excuse so many times as many new recipients."""
 
-MANY = 300
+MANY = 200
 """Outcomes beyond which more of them say no more: those of one list hang together, and the rates above are
 steps of a scale."""
 
@@ -76,7 +88,7 @@ def weigh(view: View) -> tuple[float, str] | None:
         and view.today(Counter.NOVEL) > BEYOND * view.usual_novel
     )
     fresh = FRESH if not burst else FRESH_LIST if other else FRESH_BURST
-    honest = _usual(past.dead, past.proven, fresh, view.is_script)
+    honest = _usual(past.dead, past.proven, fresh, _drawn(view))
     weight, dead, proven = _of(view.day, burst, honest)
     worst = max(_of(view.hour, burst, honest), _of(view.week, burst, honest))
     if worst[0] > max(CLEAR, weight):
@@ -85,6 +97,18 @@ def weigh(view: View) -> tuple[float, str] | None:
         return None
     weight = max(LEAST, min(_most(view, dead, burst), weight))
     return weight, f"{dead} addresses do not exist, {proven} new recipients got it"
+
+
+def _drawn(view: View) -> str:
+    """Which of the honest mixtures a sender's share of dead addresses is drawn from."""
+    if not view.is_script:
+        return "person"
+    known, lately = (counts[Counter.RECIPIENTS] - counts[Counter.NOVEL] for counts in (view.day, view.hour))
+    copied = (
+        known >= max(1, OWNERS_COPIES * view.day[Counter.NOVEL])
+        and lately + UNDER_WAY >= OWNERS_COPIES * view.hour[Counter.NOVEL]
+    )
+    return "form" if copied else "site"
 
 
 def _most(view: View, dead: int, burst: bool) -> float:
@@ -105,9 +129,9 @@ def _of(counts: list[int], burst: bool, honest: Rates) -> tuple[float, int, int]
 
 
 @lru_cache(maxsize=1 << 12)
-def _usual(dead: int, proven: int, fresh: float, script: bool) -> Rates:
+def _usual(dead: int, proven: int, fresh: float, kind: str) -> Rates:
     """The honest mixture of a sender of whose new recipients so many were dead in the weeks before."""
-    drawn = SCRIPTED if script else HONEST
+    drawn = DRAWN[kind]
     past = mixture(dead, proven, drawn)
     return [
         (log(fresh * exp(weight) + (1 - fresh) * exp(weight + dead * yes + proven * no - past)), yes, no)
