@@ -52,7 +52,7 @@ class HardCases:
         families = (
             self.first_newsletter, self.newsletter, self.fan_out, self.invoices, self.new_customer,
             self.notice, self.backscatter, self.travel, self.outage, self.storm, self.rotation,
-            self.reactivated,
+            self.reactivated, self.form,
         )  # fmt: skip
         mails: list[Mails] = []
         for make in families:
@@ -211,6 +211,22 @@ class HardCases:
                 yield account.mail(at, [person])
                 at += rng.expovariate(1 / 900)
             at, first, range_ = at + rng.expovariate(1 / DAY), False, self.params.reactivated
+
+    def form(self, number: int) -> list[Mails]:
+        """An advert brings a web form visitors for some days; each gets a copy of what its owner gets."""
+        account = self.makers.account("contact form", uid=True)
+        business.settle(account)
+        case = self._case("contact form", account)
+        own = business.ordered(business.forms(account))
+        return [own, _of(case, business.ordered(self._visitors(account, self._day(account))))]
+
+    def _visitors(self, account: Account, begin: float) -> Mails:
+        rng, p = account.rng, self.params
+        owner = self.world.employee(rng, account.domain)
+        wrong, lasts = rng.uniform(*p.form_typed_dead), log_uniform(rng, p.form_days) * DAY
+        for at in sorted(begin + rng.random() * lasts for _ in range(whole(rng, p.form_visitors))):
+            yield account.mail(at, [owner])
+            yield account.mail(at + 0.2, [self.world.anybody(rng, account.freemail, wrong)])
 
     # --- what others do to them
 

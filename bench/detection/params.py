@@ -123,5 +123,8 @@ class Params:
     storm_recipients: Range = (5, 80)  # †
     orders: Range = (2, 60)  # a day, each to somebody new †
     order_dead: Range = (0.003, 0.022)  # typing errors at the till; FIELD: industries
+    form_visitors: Range = (30, 250)  # whom an advert brings †
+    form_days: Range = (0.3, 4.0)  # in so many days †
+    form_typed_dead: Range = (0.06, 0.18)  # of their addresses, typed by themselves †
     rotations: int = 8  # places where the log repeats lines
     repeated: Range = (50, 3000)  # lines

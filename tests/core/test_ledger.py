@@ -412,6 +412,39 @@ def test_the_busiest_hour_is_found_as_exactly_as_slots_are(events: list[Event], 
     assert ledger.busiest(R, now, window, HOUR) == busiest, "merged or not"
 
 
+@given(histories(), st.integers(0, 2 * DAY))
+@settings(max_examples=80, deadline=None)
+def test_hours_with_mail_are_found_as_exactly_as_slots_are(events: list[Event], later: int) -> None:
+    ledger, now = filled(events), max(at for at, _, _ in events) + later
+    hours = ledger.spans(R, now, DAY, HOUR)
+    off = SLOT + resolution(DAY)
+    mine = sorted(at for at, counter, n in events if counter == R and n and at <= now)
+    apart = 0
+    last = now - DAY + off - 2 * HOUR
+    for at in mine:
+        if at >= now - DAY + off and at - last > HOUR + off:
+            apart, last = apart + 1, at
+    touched = {
+        back // HOUR
+        for at in mine
+        if now - at < DAY + off
+        for back in (max(0, now - at - off), now - at + off)
+    }
+    assert apart <= hours <= min(24, len(touched))
+    ledger.coarsen(now)
+    assert ledger.spans(R, now, DAY, HOUR) == hours, "merged or not"
+
+
+def test_hours_with_mail_are_counted_back_from_now() -> None:
+    ledger = filled([(T0 + minute * 60, R, 3) for minute in (0, 1, 59, 61, 185)])
+    assert [ledger.spans(R, T0 + 186 * 60, window, HOUR) for window in (HOUR, 2 * HOUR, 4 * HOUR)] == [
+        1,
+        1,
+        3,
+    ]
+    assert ledger.spans(M, T0 + 186 * 60, DAY, HOUR) == 0
+
+
 @given(histories(), st.lists(st.sampled_from(Counter), max_size=5, unique=True), st.integers(1, 31))
 @settings(max_examples=40, deadline=None)
 def test_days_of_several_counters_are_those_of_each_in_the_order_asked(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from penstock.core.evidence import Usual
@@ -13,6 +15,7 @@ from signals.views import (
     HOUR,
     QUIET_MONTH,
     T0,
+    Counts,
     abroad,
     ledger_of,
     long_ago,
@@ -460,11 +463,14 @@ def test_a_campaign_is_judged_by_all_that_comes_from_its_network() -> None:
     assert 0 < weight("campaign", mixed) < weight("campaign", five)
 
 
-def drip(hours: int, an_hour: int) -> View:
-    """Hours of strangers from elsewhere until now, one of twenty-five dead, and a past."""
-    ledger = ledger_of({}, {}, QUIET_MONTH)
+def drip(
+    hours: int, an_hour: int, from_home: bool = False, days: Sequence[Counts] = QUIET_MONTH, **more: int
+) -> View:
+    """Hours of strangers until now, one of twenty-five dead, and a past."""
+    ledger = ledger_of({}, {}, days)
     for hour in range(hours):
-        counts = {**abroad(an_hour), "newly_dead": an_hour // 25, "proven": an_hour - an_hour // 25}
+        to = {"recipients": an_hour, "novel": an_hour} if from_home else abroad(an_hour)
+        counts = {**to, "newly_dead": an_hour // 25, "proven": an_hour - an_hour // 25, **more}
         for name, n in counts.items():
             ledger.add(Counter[name.upper()], T0 - hour * HOUR - 1800, n)
     return view_of(ledger, T0)
@@ -473,6 +479,27 @@ def drip(hours: int, an_hour: int) -> View:
 def test_persistence_tells_a_day_of_strangers_from_a_letter_to_everybody() -> None:
     assert [weight("persistence", drip(hours, 25)) for hours in (1, 2)] == [0, 0]
     assert 0 < weight("persistence", drip(5, 25)) <= weight("persistence", drip(8, 25)) == persistence.MOST
+
+
+def test_strangers_all_day_long_are_no_person_s_work_from_home_either() -> None:
+    """Nor many in few hours, nor few in many."""
+    said = [weight("persistence", drip(hours, 25, from_home=True)) for hours in (2, 4, 5, 6, 8, 12)]
+    assert said == sorted(said) and said[1] == 0 < said[2] and said[4] > 2.5
+    assert weight("persistence", drip(12, 2, from_home=True, newly_dead=1)) == 0
+
+
+@pytest.mark.parametrize(
+    ("whose", "seen"),
+    {
+        "a shop's usual day": drip(10, 25, True, long_ago(*[{"novel": 200, "recipients": 240}] * 9)),
+        "among people it knows": drip(10, 25, True, recipients=40),
+        "a list that is clean": drip(10, 24, True, newly_dead=0),
+        "a newsletter that takes its time": drip(10, 75, True),
+    }.items(),
+    ids=lambda whose: whose if isinstance(whose, str) else "",
+)
+def test_other_mail_that_takes_all_day(whose: str, seen: View) -> None:
+    assert seen.hours == 10 and weight("persistence", seen) == 0, whose
 
 
 def test_persistence_grows_with_each_further_stranger() -> None:

@@ -19,6 +19,7 @@ from penstock.signals.view import (
     View,
     at_one_go,
     busiest_hour,
+    hours_of_day,
 )
 
 T0 = 1_700_000_000
@@ -99,6 +100,7 @@ def view_of(
         week,
         busiest=busiest_hour(ledger, week, at, RECENT),
         at_one_go=at_one_go(ledger, week, at, WINDOWS[3]),
+        hours=hours_of_day(ledger, day, at),
     )
 
 

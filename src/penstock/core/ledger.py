@@ -256,6 +256,24 @@ class Ledger:
                 most = max(most, total)
         return most
 
+    def spans(self, counter: int, at: int, window: int, width: int) -> int:
+        """In how many spans of ``width`` seconds, back from ``at`` over ``window``, anything was counted.
+
+        Entries are read as in ``busiest``."""
+        self._turn(self._slot)
+        entries, now, each = self._entries, at // SLOT, width // SLOT
+        first = now - window // SLOT + 1
+        begin = bisect_left(entries, first - _width(now - first) << _SLOT_SHIFT)
+        end = bisect_left(entries, now + 1 << _SLOT_SHIFT, begin)
+        found: set[int] = set()
+        for entry in entries[begin:end]:
+            if entry >> _COUNT_BITS & _COUNTER == counter and entry & _MOST:
+                slot = entry >> _SLOT_SHIFT
+                slot += -(slot + 1) % (_width(now - slot) or 1)
+                if slot >= first:
+                    found.add((now - slot) // each)
+        return len(found)
+
     def daily(self, counters: Sequence[int], at: int, days: int) -> list[list[int]]:
         """For each counter the sums of the days (24 hours each) that ended 0, 1, … days before ``at``.
 

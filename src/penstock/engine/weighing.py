@@ -10,7 +10,17 @@ from penstock.core.sender import Sender
 from penstock.engine.familiar import Familiar
 from penstock.engine.roster import Roster
 from penstock.signals import look
-from penstock.signals.view import ALONE, HOUR, RECENT, WINDOWS, View, at_one_go, busiest_hour, calm_for
+from penstock.signals.view import (
+    ALONE,
+    HOUR,
+    RECENT,
+    WINDOWS,
+    View,
+    at_one_go,
+    busiest_hour,
+    calm_for,
+    hours_of_day,
+)
 
 Adjust = Callable[[Sender, float, list[Finding]], list[Finding]]
 
@@ -61,6 +71,7 @@ class Weighing:
             week,
             busiest=busiest_hour(sender.ledger, week, second, recent),
             at_one_go=at_one_go(sender.ledger, week, second, windows[3]),
+            hours=hours_of_day(sender.ledger, day, second),
             seen=familiar.seen(sender, at),
             shared=len(found.accounts) if found is not None else 0,
             shared_known=found.known if found is not None else 0,

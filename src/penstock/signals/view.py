@@ -14,6 +14,9 @@ DAY: Final = 86400
 WINDOWS: Final = (300, HOUR, DAY, 7 * DAY)
 BURST: Final = 9
 BURST_HOUR: Final = 60
+BUSY_DAY: Final = 30
+"""New recipients of a day up to which its hours are not counted."""
+
 RECENT: Final = 2 * DAY
 """Seconds for which a burst is remembered: a day later its end is all that a window of a day still sees."""
 
@@ -93,12 +96,18 @@ def at_one_go(ledger: Ledger, week: list[int], at: int, window: int) -> int:
     return min(2 * hour, day)
 
 
+def hours_of_day(ledger: Ledger, day: list[int], at: int) -> int:
+    """Hours of the last 24 in which anybody new was written to, of a day with more of them than one has a
+    look at."""
+    return ledger.spans(Counter.NOVEL, at, DAY, HOUR) if day[Counter.NOVEL] > BUSY_DAY else 0
+
+
 @dataclass(slots=True)
 class View:
     """``now`` (five minutes), ``hour``, ``day``, ``week``: sums by counter. ``seen``: how well the sender
     is known, from 0 to 1.
     ``busiest``: new recipients of the busiest hour of two days; ``at_one_go``: of the week, from foreign
-    networks, as many as one letter to many explains.
+    networks, as many as one letter to many explains; ``hours`` of the day in which it wrote to new ones.
     ``shared``: accounts to which the sender's newest client network is foreign today, ``shared_known`` and
     ``shared_novel``: their recipients, known and new to them. ``tainted``: the network was seen in an
     incident. ``refused_elsewhere``: the share of all other senders' recipients that was refused for
@@ -116,6 +125,7 @@ class View:
     week: list[int]
     busiest: int = 0
     at_one_go: int = 0
+    hours: int = 0
     seen: float = 1.0
     shared: int = 0
     shared_known: int = 0
