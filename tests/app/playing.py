@@ -95,6 +95,12 @@ class Mail:
     def first_at(self) -> float:
         return min(self.letters[0].begun, *(at for at, _ in self.others[:1]))
 
+    @property
+    def last_at(self) -> float:
+        return max(
+            at for lines in (self.others, *(letter.tail for letter in self.letters)) for at, _ in lines
+        )
+
     def write(self, path: Path) -> Path:
         """As one log."""
         lines = [*self.others, *(line for letter in self.letters for line in letter.head + letter.tail)]

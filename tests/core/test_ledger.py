@@ -289,7 +289,9 @@ def test_counts_saturate_and_never_turn_negative() -> None:
 def test_what_is_older_than_the_longest_window_is_forgotten() -> None:
     ledger = Ledger()
     ledger.add(R, T0, 5)
-    ledger.coarsen(T0 + KEEP + 10)
+    ledger.coarsen(T0 + KEEP)
+    assert len(ledger) == 1
+    ledger.coarsen(T0 + KEEP + 6 * 3600)
     assert len(ledger) == 0
 
 
@@ -410,6 +412,22 @@ def test_the_busiest_hour_is_found_as_exactly_as_slots_are(events: list[Event], 
     assert least <= busiest <= most
     ledger.coarsen(now)
     assert ledger.busiest(R, now, window, HOUR) == busiest, "merged or not"
+
+
+@given(histories(), st.lists(st.integers(0, 3 * DAY), min_size=1, max_size=4), st.integers(0, 600))
+@settings(max_examples=150, deadline=None)
+def test_nothing_tells_when_entries_were_merged(events: list[Event], steps: list[int], later: int) -> None:
+    """Nor around the ages at which the slots become wider: a replay merges them at other times."""
+    ledger, merged = filled(events), filled(events)
+    now = max(at for at, _, _ in events) + later
+    for step in steps:
+        now += step
+        merged.coarsen(now)
+        windows = [whole(window, now) for window in (300, 2 * HOUR, DAY, 2 * DAY, 7 * DAY)]
+        assert merged.sums(now, windows) == ledger.sums(now, windows)
+        assert merged.busiest(R, now, windows[-1], HOUR) == ledger.busiest(R, now, windows[-1], HOUR)
+        assert merged.spans(R, now, DAY, HOUR) == ledger.spans(R, now, DAY, HOUR)
+        assert merged.daily((R, K), now, 31) == ledger.daily((R, K), now, 31)
 
 
 @given(histories(), st.integers(0, 2 * DAY))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from engine.people import AWAY
 from engine.suspects import Person, alice
+from penstock.core.habit import QUARTER
 from penstock.engine.familiar import SUSPECT
 from penstock.engine.roster import REST
 
@@ -54,3 +56,29 @@ def test_the_others_rest_soon() -> None:
     person.send(["friend0@example.org"])
     person.world.wait(REST + 10)
     assert rest(person)
+
+
+def test_a_habit_is_that_of_the_quarter_whoever_was_asleep_and_whenever_one_looks() -> None:
+    """Else a service that was restarted, or a replay, would see another one."""
+    person = alice()
+    familiar, sender = person.world.engine.detector.weighing, person.world.sender(person.key)
+    first = familiar.view(sender, person.world.at).habit
+    person.send([f"friend{i}@example.org" for i in range(9)])
+    sender.watch = None
+    same_quarter = int(first.at) + QUARTER - 1
+    assert familiar.view(sender, same_quarter).habit == first
+    assert familiar.view(sender, same_quarter + 1).habit != first
+
+
+def test_whoever_slept_is_looked_at_as_one_who_was_awake() -> None:
+    """Each quarter of a day begins with a look, at the first new recipient."""
+    awake, asleep = alice(), alice()
+    for person in (awake, asleep):
+        person.send(["new@example.net"])
+        person.world.wait(REST + 10)
+    assert rest(asleep)
+    for person in (awake, asleep):
+        person.send([f"new{i}@{i}.example.net" for i in range(12)], AWAY)
+    assert awake.case is not None and asleep.case is not None
+    assert awake.case.opened_at - awake.world.at == asleep.case.opened_at - asleep.world.at
+    assert awake.case.suspicion == asleep.case.suspicion

@@ -21,8 +21,9 @@ DELAY: Final = 7
 DOUBTED: Final = 21
 """Days of suspicion that do not count, at most."""
 
-LASTS: Final = 6 * 3600
-"""Seconds after which a habit is read again."""
+QUARTER: Final = 6 * 3600
+"""Seconds of a quarter of a day. A habit is that of the quarter's beginning, whenever it is read: the same
+live and replayed, before and after a restart. The coarsest slots of a ledger are as wide."""
 
 DORMANT: Final = 25
 """Days without mail after which a sender counts as dormant: the ledger reaches 32 days back."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
@@ -243,17 +242,18 @@ class Ledger:
         entries, now = self._entries, at // SLOT
         begin = bisect_left(entries, (at - window) // SLOT << _SLOT_SHIFT)
         end = bisect_left(entries, now + AHEAD + 1 << _SLOT_SHIFT, begin)
-        recent: deque[tuple[int, int]] = deque()
-        most = total = 0
-        for entry in entries[begin:end]:
-            if entry >> _COUNT_BITS & _COUNTER == counter:
-                slot, count = entry >> _SLOT_SHIFT, entry & _MOST
-                slot += -(slot + 1) % (_width(now - slot) or 1)
-                recent.append((slot, count))
-                total += count
-                while recent[0][0] <= slot - width // SLOT:
-                    total -= recent.popleft()[1]
-                most = max(most, total)
+        found = sorted(
+            (_end(entry >> _SLOT_SHIFT, now), entry & _MOST)
+            for entry in entries[begin:end]
+            if entry >> _COUNT_BITS & _COUNTER == counter
+        )
+        most = total = first = 0
+        for slot, count in found:
+            total += count
+            while found[first][0] <= slot - width // SLOT:
+                total -= found[first][1]
+                first += 1
+            most = max(most, total)
         return most
 
     def spans(self, counter: int, at: int, window: int, width: int) -> int:
@@ -263,16 +263,14 @@ class Ledger:
         self._turn(self._slot)
         entries, now, each = self._entries, at // SLOT, width // SLOT
         first = now - window // SLOT + 1
-        begin = bisect_left(entries, first - _width(now - first) << _SLOT_SHIFT)
+        begin = bisect_left(entries, first - AHEAD << _SLOT_SHIFT)
         end = bisect_left(entries, now + 1 << _SLOT_SHIFT, begin)
-        found: set[int] = set()
-        for entry in entries[begin:end]:
-            if entry >> _COUNT_BITS & _COUNTER == counter and entry & _MOST:
-                slot = entry >> _SLOT_SHIFT
-                slot += -(slot + 1) % (_width(now - slot) or 1)
-                if slot >= first:
-                    found.add((now - slot) // each)
-        return len(found)
+        ends = {
+            _end(entry >> _SLOT_SHIFT, now)
+            for entry in entries[begin:end]
+            if entry >> _COUNT_BITS & _COUNTER == counter
+        }
+        return len({(now - slot) // each for slot in ends if slot >= first})
 
     def daily(self, counters: Sequence[int], at: int, days: int) -> list[list[int]]:
         """For each counter the sums of the days (24 hours each) that ended 0, 1, … days before ``at``.
@@ -284,9 +282,7 @@ class Ledger:
         for entry in self._entries:
             sums = found.get(entry >> _COUNT_BITS & _COUNTER)
             if sums is not None:
-                slot = entry >> _SLOT_SHIFT
-                width = _width(now - slot)
-                age = (now - slot + slot % width - width + 1) // day if width else days
+                age = (now - _end(entry >> _SLOT_SHIFT, now)) // day
                 if 0 <= age < days:
                     sums[age] += entry & _MOST
         return [found[counter] for counter in counters]
@@ -327,10 +323,8 @@ class Ledger:
         merged: dict[int, int] = {}
         newest = at // SLOT
         for entry in self._entries:
-            slot = entry >> _SLOT_SHIFT
-            width = _width(newest - slot)
-            if width and entry & _MOST:
-                end = slot - slot % width + width - 1
+            end = _end(entry >> _SLOT_SHIFT, newest)
+            if end >= 0 and entry & _MOST:
                 key = end << _COUNTER_BITS | entry >> _COUNT_BITS & _COUNTER
                 merged[key] = min(merged.get(key, 0) + (entry & _MOST), _MOST)
         packed = [key << _COUNT_BITS | count for key, count in sorted(merged.items())]
@@ -366,22 +360,28 @@ def _next_coarsening(entries: int) -> int:
 
 
 def whole(window: int, at: int) -> int:
-    """The window (seconds up to ``at``), so much longer that it begins with a slot as wide as counts of that
-    age are merged into: the same ones are in it before and after that."""
-    return window + (at - window) % (_width(window // SLOT) * SLOT)
+    """The window (seconds up to ``at``), so much longer that it begins with a slot as wide as any that counts
+    of that age are merged into: the same ones are in it before and after that."""
+    for limit, width in AGES:
+        longer = window + (at - window) % (width * SLOT)
+        if longer + width * SLOT <= limit:
+            break
+    return longer
 
 
 def window_since(begin: float, at: int) -> int:
     """Seconds of the longest window that ends at ``at`` and holds nothing from before ``begin``, although
     old slots are merged; 0 or less while there is none."""
-    slot = int(begin) // SLOT
-    width = _width(at // SLOT - slot + AHEAD) or AHEAD
-    return at - (slot - slot % width + width) * SLOT
+    slot, now = int(begin) // SLOT, at // SLOT + AHEAD
+    end = _end(slot, now)
+    return at - ((end if end >= 0 else slot - slot % AHEAD + AHEAD - 1) + 1) * SLOT
 
 
-def _width(age: int) -> int:
-    """Slot width for an age in slots; 0 when it is forgotten."""
+def _end(slot: int, now: int) -> int:
+    """The slot as which one is read at slot ``now``: the last of the finest span whose age allows for it; -1
+    when it is forgotten. A span that is merged has the same end as its parts, at any time."""
     for limit, width in AGES:
-        if age * SLOT <= limit:
-            return width
-    return 0
+        end = slot - slot % width + width - 1
+        if (now - end) * SLOT <= limit:
+            return end
+    return -1

@@ -18,6 +18,7 @@ from penstock.core.acquaintance import Acquaintance
 from penstock.core.events import Attempt, Message
 from penstock.core.evidence import ALLEGED, Detection, Finding
 from penstock.core.flight import Flight
+from penstock.core.habit import QUARTER
 from penstock.core.ledger import Counter, whole
 from penstock.core.sender import Excess, Sender
 from penstock.core.standing import State, change
@@ -136,6 +137,8 @@ class Detector:
         canaries = self._rules.canaries if enforced else UNCOUNTED
         if case is not None and case.slowed and not case.may_try(sender, address, flight, canaries, at):
             return case
+        if at >= sender.novel_until:  # the same whoever was put to rest meanwhile
+            sender.novel_left, sender.novel_until = 0, float(int(at) // QUARTER * QUARTER + QUARTER)
         if familiar.ask(sender, address, number, int(at)):
             flight.strangers += 1
             if flight.strangers == 1 and not flight.released and (case is None or not case.slowed):
@@ -319,7 +322,7 @@ class Detector:
                 self.on_case(case, sender)
                 return None
         case.waits = False
-        bad = found >= rules.pause_at and not quiet and self._tested(sender, findings, at)
+        bad = found >= rules.pause_at and not quiet and findings and self._tested(sender, findings, at)
         if bad and case.is_told(at, more):
             self._pause(case, sender, at)
         self.on_case(case, sender)

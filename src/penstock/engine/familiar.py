@@ -10,8 +10,8 @@ from typing import Final
 from penstock.core.acquaintance import Acquaintance, kind_of
 from penstock.core.evidence import Usual
 from penstock.core.freemail import FREEMAIL
-from penstock.core.habit import LASTS, habit_of
-from penstock.core.ledger import Counter, whole
+from penstock.core.habit import QUARTER, Habit, habit_of
+from penstock.core.ledger import Counter
 from penstock.core.sender import Sender, Watch
 from penstock.engine.book import Book
 from penstock.engine.fingerprints import Fingerprints
@@ -222,32 +222,31 @@ class Familiar:
         self._paces[sender.key] = (second, gap, beats)  # the last one that wrote is the last in the table
 
     def watch(self, sender: Sender, second: int) -> Watch:
-        """What is remembered of it, its habit not older than a quarter of a day, or than its suspicion."""
-        watch = sender.watch
+        """What is remembered of it. Its habit is that of the quarter of a day, whenever it is looked at."""
+        watch, quarter = sender.watch, second - second % QUARTER
         if watch is None:
-            return self._begin_watch(sender, second)
-        if second - watch.habit.at >= LASTS or watch.habit.at <= watch.suspected_at + SUSPECT < second:
-            since = self._doubted_since(sender, watch, second)
-            watch.habit = habit_of(sender.ledger, sender.first_seen, second, since)
+            watch = self._begin_watch(sender, quarter)
+        elif quarter > watch.habit.at:
+            watch.habit = self._habit(sender, quarter, watch.doubted_since, watch.suspected_at)
         return watch
 
-    def _begin_watch(self, sender: Sender, second: int) -> Watch:
+    def _begin_watch(self, sender: Sender, quarter: int) -> Watch:
         """A new one, or one that a restart or a long sleep has taken."""
-        watch = sender.watch = Watch(habit_of(sender.ledger, sender.first_seen, second))
         found = self.suspected(sender.key)
-        if found is not None:
-            watch.doubted_since, watch.suspected_at = found
-            since = self._doubted_since(sender, watch, second)
-            watch.habit = habit_of(sender.ledger, sender.first_seen, second, since)
+        doubted, suspected = found if found is not None else (float("inf"), float("-inf"))
+        habit = self._habit(sender, quarter, doubted, suspected)
+        sender.watch = watch = Watch(habit, suspected_at=suspected, doubted_since=doubted)
         return watch
 
-    def _doubted_since(self, sender: Sender, watch: Watch, second: int) -> float:
-        """Since when nothing becomes usual: from the suspicion on, if what comes back bears it out."""
-        if second - watch.suspected_at > SUSPECT:
-            return float("inf")
-        week, told = whole(SUSPECT, second), (Counter.NEWLY_DEAD, Counter.PROVEN)
-        dead, proven = (sender.ledger.total(counter, second, week) for counter in told)
-        return watch.doubted_since if dead > 1 and dead > BORNE_OUT * (dead + proven) else float("inf")
+    def _habit(self, sender: Sender, quarter: int, doubted_since: float, suspected_at: float) -> Habit:
+        """Nothing becomes usual from a suspicion on, if what comes back bears it out."""
+        since = float("inf")
+        if quarter - suspected_at <= SUSPECT:
+            told = (Counter.NEWLY_DEAD, Counter.PROVEN)
+            dead, proven = (sender.ledger.between(one, quarter - SUSPECT, quarter) for one in told)
+            if dead > 1 and dead > BORNE_OUT * (dead + proven):
+                since = doubted_since
+        return habit_of(sender.ledger, sender.first_seen, quarter, since)
 
     def suspect(self, sender: Sender, at: float) -> None:
         """What is seen of it speaks for slowing it down."""

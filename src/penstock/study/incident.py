@@ -79,7 +79,7 @@ class Incidents:
             if case.closed_at is not None:
                 return
             incident = self._begin(sender.key, max(case.opened_at, sender.standing.since))
-        if incident.paused_at is None and case.suspicion >= incident.suspicion:
+        if incident.paused_at is None and case.suspicion > incident.suspicion:
             incident.suspicion, incident.reasons = case.suspicion, case.findings
         if case.closed_at is not None and incident.paused_at is None:
             incident.released_at = case.closed_at
