@@ -8,7 +8,7 @@ import pytest
 
 from penstock.core.evidence import Usual
 from penstock.core.ledger import Counter, Ledger
-from penstock.signals import SIGNALS, bounces, journey, known_dead, persistence, rotation, timing
+from penstock.signals import SIGNALS, bounces, journey, known_dead, persistence, refusals, rotation, timing
 from penstock.signals.view import BURST_HOUR, RECENT, WINDOWS, Alike, Travel, View, busiest_hour
 from signals.views import (
     DAY,
@@ -538,6 +538,17 @@ def test_the_end_of_a_burst_is_no_slow_sender_a_day_later() -> None:
         assert seen.today(Counter.FOREIGN_NOVEL) < seen.week[Counter.FOREIGN_NOVEL] == 400
     assert not view_of(ledger, T0 + 2 * DAY).is_burst
     assert weight("persistence", view_of(ledger, T0 + 2 * DAY)) == 0
+
+
+def test_what_is_refused_as_spam_says_more_than_a_rate_or_one_filter() -> None:
+    """A large newsletter is throttled, one provider of ten may dislike it; a bot is refused everywhere."""
+    throttled = weight("refusals", view(throttled=40, delivered=80))
+    disliked = weight("refusals", view(content=12, delivered=88))
+    spam = weight("refusals", view(content=20, reputation=20, delivered=80))
+    assert throttled == refusals.MOST and disliked <= refusals.MOST
+    assert spam == refusals.MOST + refusals.MOST_OF_SPAM
+    listed = view(reputation=20, content=20, delivered=80, refused_elsewhere=0.13)
+    assert 0 < weight("refusals", listed) <= refusals.MOST
 
 
 def test_one_refusal_about_us_is_nothing_much() -> None:
