@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.people import AWAY
 from engine.suspects import BUSY, FRIENDS, SPAM, Person, company, flood_of, strangers
 from penstock.core.ledger import Counter
 from penstock.core.standing import State
@@ -23,6 +24,7 @@ from support import T0
 COLD = int(familiar.COLD)
 GOOGLE = "aspmx.l.google.com[192.0.2.27]:25"
 MICROSOFT = "a.mail.protection.outlook.com[192.0.2.28]:25"
+HOMES = "hotmail-com.olc.protection.outlook.com[192.0.2.29]:25"
 
 
 def test_when_known_addresses_vanish_the_domain_is_not_believed() -> None:
@@ -276,6 +278,43 @@ def test_what_puts_everybody_off_speaks_against_nobody() -> None:
     assert newsletter.world.total(Counter.REPUTATION, newsletter.key) == 0
     assert newsletter.world.total(Counter.DEFERRED, newsletter.key) == 40
     assert "refusals" not in newsletter.findings
+
+
+def test_who_is_refused_for_our_name_as_most_of_us_are_is_not_to_blame() -> None:
+    """One provider has listed our address: it bounces the mail of all."""
+    listed = "550 5.7.1 server busy: messages from [192.0.2.1] were not sent"
+    people = company(6)
+    for person in people[:SENDERS]:
+        person.bounced(strangers(1), listed, MICROSOFT)
+    newsletter = people[-1]
+    newsletter.bounced(strangers(40), listed, MICROSOFT)
+    assert newsletter.world.total(Counter.BOUNCED, newsletter.key) == 40
+    assert newsletter.world.total(Counter.REPUTATION, newsletter.key) == 0
+    assert "refusals" not in newsletter.findings
+
+
+def test_a_canary_that_is_refused_as_most_are_is_no_longer_under_way() -> None:
+    people = company(6)
+    suspect = people[-1]
+    suspect.write(strangers(12), AWAY)
+    case = suspect.case
+    assert case is not None and case.slowed and case.under_way
+    canary = next(iter(case.under_way))
+    for person in people[:SENDERS]:
+        person.bounced(strangers(1), BUSY, MICROSOFT)
+    suspect.bounced([canary], BUSY, MICROSOFT)
+    assert canary not in case.under_way
+
+
+def test_a_service_that_lists_us_is_told_from_the_rest_of_its_provider() -> None:
+    """Mailboxes at home and those of companies have hosts, and lists, of their own."""
+    found, second = Providers(), int(T0)
+    for n in range(2 * LAST):
+        found.puts_off("hotmail.example", HOMES, f"login:{n % 5}", second)
+        found.reached("example.net", MICROSOFT, f"login:{n % 9}", second, False, False)
+        found.reached("example.org", MICROSOFT, f"login:{n % 9 + 9}", second, False, False)
+    assert found.puts_off("hotmail.example", HOMES, "login:9", second)
+    assert not found.puts_off("example.net", MICROSOFT, "login:thief", second)
 
 
 def test_without_detection_each_is_counted_as_before() -> None:

@@ -24,13 +24,12 @@ from penstock.core.sender import Excess, Sender
 from penstock.core.standing import State, change
 from penstock.engine.book import Book
 from penstock.engine.case import CALM, MOST_MET, UNCOUNTED, Case
-from penstock.engine.familiar import COLD, DIED, REACHED, Familiar
+from penstock.engine.familiar import DIED, REACHED, Familiar, is_at_home
 from penstock.engine.providers import Providers
 from penstock.engine.roster import Roster
 from penstock.engine.weighing import Weighing
-from penstock.signals.view import OF_A_DAY
+from penstock.signals.view import DAY, OF_A_DAY
 
-DAY: Final = 86400
 LOOK_AGAIN: Final = 600.0
 """Seconds after which a sender with a case is looked at again when it sends."""
 
@@ -222,7 +221,7 @@ class Detector:
             case.met[pair] = somebody
         elif not _has_untold(sender, second):
             return
-        home = _is_at_home(sender, at)
+        home = is_at_home(sender, at)
         if not self._providers.reached(address.rpartition("@")[2], relay, sender.key, second, False, home):
             self._book.count(sender, int(Counter.PROVEN), second, 1)
         if case is not None and case.slowed and (landed or case.waits):
@@ -238,19 +237,23 @@ class Detector:
         domain, number = address.rpartition("@")[2], known.number(address)
         if known.knows(REACHED ^ number):
             self._providers.vanished(domain, relay, sender.key, second)
-        elif not self._providers.fails(domain, relay, sender.key, second, _is_at_home(sender, at)):
+        elif not self._providers.fails(domain, relay, sender.key, second, is_at_home(sender, at)):
             self._familiar.ask(sender, address, number, second)
             known.meet(DIED ^ number)
             if not known.meet(DIED ^ self._familiar.number_of(sender) ^ number):
                 self._book.count(sender, int(Counter.NEWLY_DEAD), second, 1)
                 self._landed_badly(sender, address, at, more)
                 return
+        self.excused(sender, address)
+
+    def excused(self, sender: Sender, recipient: str) -> None:
+        """What came back of it says nothing: it is no longer under way."""
         case = self.cases.get(sender.key)
         if case is not None:
-            case.under_way.pop(address, None)
+            case.under_way.pop(recipient.lower(), None)
 
     def puts_off(self, sender: Sender, recipient: str, relay: str, at: float) -> bool:
-        """A recipient must wait for our rate or our name; whether ``relay`` says so to most of us."""
+        """Refused for our rate or our name, for now or for ever: whether ``relay`` says so to most of us."""
         if self.mode == "off":
             return False
         self._outcome_at = at
@@ -395,8 +398,3 @@ def _has_untold(sender: Sender, second: int) -> bool:
     MOST_MET only, and others may get it again and again."""
     (day,) = sender.ledger.sums(second, (whole(DAY, second),))
     return day[Counter.PROVEN] + day[Counter.NEWLY_DEAD] < day[Counter.NOVEL]
-
-
-def _is_at_home(sender: Sender, at: float) -> bool:
-    """Whether it has been here for a while, and wrote from its own network last."""
-    return sender.kind == "login" and not sender.foreign and at - sender.first_seen >= COLD * DAY

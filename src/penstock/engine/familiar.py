@@ -298,3 +298,8 @@ class Familiar:
         if watch is not None and shared is not None and len(shared.accounts) > 1:
             return f"net:{watch.network}"
         return text
+
+
+def is_at_home(sender: Sender, at: float) -> bool:
+    """Whether it has been here for a while, and wrote from its own network last."""
+    return sender.kind == "login" and not sender.foreign and at - sender.first_seen >= COLD * DAY

@@ -67,7 +67,7 @@ _DEAD: Final = frozenset({ReplyClass.UNKNOWN_USER, ReplyClass.NO_SUCH_DOMAIN, Re
 _REFUSED: Final = frozenset({ReplyClass.THROTTLED, ReplyClass.REPUTATION, ReplyClass.CONTENT})
 
 _PUT_OFF: Final = frozenset({ReplyClass.THROTTLED, ReplyClass.REPUTATION})
-"""Classes that are no news of a sender when most others are told to wait in the same words."""
+"""Classes that are no news of a sender when most others are told so in the same place."""
 
 _IN_DIALOGUE: Final = frozenset({ReplyClass.UNKNOWN_USER, ReplyClass.NO_SUCH_DOMAIN})
 """Classes that count when our own MTA refuses a recipient to a client: the others are its own policy."""
@@ -240,7 +240,10 @@ class Observer:
     ) -> None:
         """``more``: of others of the message nothing is known yet."""
         self._count(sender, Unit.BOUNCED, at)
-        self._came_back(sender, verdict, recipient, relay, at, more)
+        if verdict.reply_class in _PUT_OFF and self._detector.puts_off(sender, recipient, relay, at):
+            self._detector.excused(sender, recipient)
+        else:
+            self._came_back(sender, verdict, recipient, relay, at, more)
 
     def _came_back(
         self, sender: Sender, verdict: Verdict, recipient: str, relay: str, at: float, more: bool

@@ -12,8 +12,9 @@ A provider answers for its customers' domains, too: hosts with one name's ending
 believed in none of their domains while known addresses vanish behind them, or those at home say so. Nothing
 else is said of them together: among so many domains somebody always leaves.
 
-When our address is throttled, or a provider is overloaded and says so in such words, each of our senders
-hears "later, your rate": where most of those who wrote there last were put off, that is nobody's own doing.
+When our address is throttled or listed, or a provider is overloaded and says so in such words, each of our
+senders hears "later, your rate" or "not from you": where most of those who wrote there last were put off,
+that is nobody's own doing.
 """
 
 from __future__ import annotations
@@ -137,8 +138,11 @@ class Providers:
         self._answered: dict[str, dict[str, tuple[int, bool]]] = {}
 
     def puts_off(self, domain: str, relay: str, key: str, second: int) -> bool:
-        """A recipient must wait for our rate or our name; whether most senders are told so there."""
-        name = _names(domain, relay)[-1]
+        """Refused for our rate or our name, for now or for ever: whether most senders are told so there."""
+        said = [self._is_off(name, key, second) for name in _places(domain, relay)]
+        return any(said)
+
+    def _is_off(self, name: str, key: str, second: int) -> bool:
         found = self._answered.get(name)
         if found is None:
             if len(self._answered) >= MOST_DOMAINS:
@@ -171,9 +175,10 @@ class Providers:
     def reached(self, domain: str, relay: str, key: str, second: int, known: bool, at_home: bool) -> bool:
         """An address got mail; whether that says nothing, since its provider fails."""
         names = _names(domain, relay)
-        answered = self._answered.get(names[-1])
-        if answered is not None:
-            _note(answered, key, second, False)
+        for place in _places(domain, relay):
+            answered = self._answered.get(place)
+            if answered is not None:
+                _note(answered, key, second, False)
         failing = False
         for name in names:
             found = self._troubles.get(name)
@@ -202,6 +207,11 @@ class Providers:
 def _names(domain: str, relay: str) -> tuple[str, ...]:
     """A domain, and what its host's name ends with, if anything is known of it."""
     return (domain, *_endings(relay))
+
+
+def _places(domain: str, relay: str) -> tuple[str, ...]:
+    """Where it was said: a service and its provider, which may not agree; the domain if nobody knows."""
+    return _endings(relay) or (domain,)
 
 
 @lru_cache(KNOWN_HOSTS)
