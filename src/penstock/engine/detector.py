@@ -83,7 +83,7 @@ class Detector:
         self._providers = Providers()
         self._lately = array("Q", bytes(8 * (LATELY + 1)))
         self.weighing = Weighing(roster, self._familiar)
-        self._outcome_at = self._sweep_at = self._midnight = 0.0
+        self._outcome_at = self._sweep_at = self._midnight = self._quarter = 0.0
 
     @property
     def _rules(self) -> Detection:
@@ -137,7 +137,9 @@ class Detector:
         if case is not None and case.slowed and not case.may_try(sender, address, flight, canaries, at):
             return case
         if at >= sender.novel_until:  # the same whoever was put to rest meanwhile
-            sender.novel_left, sender.novel_until = 0, float(int(at) // QUARTER * QUARTER + QUARTER)
+            if not self._quarter - QUARTER <= at < self._quarter:
+                self._quarter = float(int(at) // QUARTER * QUARTER + QUARTER)  # one object for all
+            sender.novel_left, sender.novel_until = 0, self._quarter
         if familiar.ask(sender, address, number, int(at)):
             flight.strangers += 1
             if flight.strangers == 1 and not flight.released and (case is None or not case.slowed):
@@ -280,8 +282,7 @@ class Detector:
     def heed(
         self, suspected: Callable[[str], tuple[float, float] | None], granted: Container[tuple[str, str]]
     ) -> None:
-        """Who tells when a sender was under suspicion before this process knew it; (sender, wide network)
-        whose own it is by somebody's word."""
+        """Who tells when a sender was under suspicion; (sender, wide network) whose own it is by a word."""
         self._familiar.suspected, self._familiar.granted = suspected, granted
 
     # --- looking ----------------------------------------------------------------------------
@@ -394,7 +395,6 @@ class Detector:
 
 
 def _has_untold(sender: Sender, second: int) -> bool:
-    """Whether of some whom it wrote to today for the first time nothing is known: who got it is remembered of
-    MOST_MET only, and others may get it again and again."""
+    """Whether of some new ones of today nothing is known: others, beyond MOST_MET, may get it again and again."""
     (day,) = sender.ledger.sums(second, (whole(DAY, second),))
     return day[Counter.PROVEN] + day[Counter.NEWLY_DEAD] < day[Counter.NOVEL]
