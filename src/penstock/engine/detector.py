@@ -395,6 +395,6 @@ class Detector:
 
 
 def _has_untold(sender: Sender, second: int) -> bool:
-    """Whether of some new ones of today nothing is known: others, beyond MOST_MET, may get it again and again."""
+    """Whether of some new ones of today nothing is known: others, beyond MOST_MET, may get it once more."""
     (day,) = sender.ledger.sums(second, (whole(DAY, second),))
     return day[Counter.PROVEN] + day[Counter.NEWLY_DEAD] < day[Counter.NOVEL]
