@@ -16,6 +16,9 @@ PLAN_LASTS = 1800
 
 DAY = 86400.0
 
+UNNOTICED = 3
+"""Novel recipients of a client address before the signals look for the first time."""
+
 
 @dataclass(slots=True)
 class Watch:
@@ -42,8 +45,8 @@ class Sender:
     ``origin_until``; ``foreign``: that client's network if it is not the sender's own. ``number``: of its key
     among acquaintances, 0 until it is needed.
     ``under``: key of the user whose script it is, "" when nobody has told.
-    ``novel_left``: novel recipients until the signals look again, which holds until ``novel_until``;
-    ``watch``: what they remember, None for most.
+    ``novel_left``: novel recipients until the signals look again; ``watch``: what they remember, None for
+    most.
     """
 
     __slots__ = (
@@ -61,7 +64,6 @@ class Sender:
         "log_id",
         "log_segment",
         "novel_left",
-        "novel_until",
         "number",
         "origin",
         "origin_until",
@@ -105,8 +107,7 @@ class Sender:
         self.refusals: dict[str, Refusal] | None = None
         self.log_id = 0
         self.log_segment = -1
-        self.novel_left = 0
-        self.novel_until = 0.0
+        self.novel_left = UNNOTICED
         self.watch: Watch | None = None
         self.number = 0
         self.origin = 0

@@ -84,6 +84,7 @@ class Detector:
         self._lately = array("Q", bytes(8 * (LATELY + 1)))
         self.weighing = Weighing(roster, self._familiar)
         self._outcome_at = self._sweep_at = self._midnight = self._quarter = 0.0
+        self._begun: set[str] = set()
 
     @property
     def _rules(self) -> Detection:
@@ -136,10 +137,12 @@ class Detector:
         canaries = self._rules.canaries if enforced else UNCOUNTED
         if case is not None and case.slowed and not case.may_try(sender, address, flight, canaries, at):
             return case
-        if at >= sender.novel_until:  # the same whoever was put to rest meanwhile
-            if not self._quarter - QUARTER <= at < self._quarter:
-                self._quarter = float(int(at) // QUARTER * QUARTER + QUARTER)  # one object for all
-            sender.novel_left, sender.novel_until = 0, self._quarter
+        if not self._quarter - QUARTER <= at < self._quarter:
+            self._quarter = float(int(at) // QUARTER * QUARTER + QUARTER)
+            self._begun.clear()
+        if sender.key not in self._begun and sender.kind != "ip":
+            self._begun.add(sender.key)  # the same whoever was put to rest meanwhile
+            sender.novel_left = 0
         if familiar.ask(sender, address, number, int(at)):
             flight.strangers += 1
             if flight.strangers == 1 and not flight.released and (case is None or not case.slowed):
