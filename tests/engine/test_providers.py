@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from engine.people import AWAY
@@ -24,6 +26,7 @@ from support import T0
 COLD = int(familiar.COLD)
 GOOGLE = "aspmx.l.google.com[192.0.2.27]:25"
 MICROSOFT = "a.mail.protection.outlook.com[192.0.2.28]:25"
+LISTED = "550 5.7.1 server busy: messages from [192.0.2.1] were not sent"
 HOMES = "hotmail-com.olc.protection.outlook.com[192.0.2.29]:25"
 
 
@@ -269,26 +272,23 @@ def test_hosts_without_a_name_in_common_are_no_provider(relay: str, other: str) 
 # --- everybody is put off ---------------------------------------------------------------------
 
 
-def test_what_puts_everybody_off_speaks_against_nobody() -> None:
+@pytest.mark.parametrize(
+    ("came_back", "reply", "counted"),
+    [
+        (Person.deferred, BUSY, Counter.DEFERRED),
+        (Person.bounced, LISTED, Counter.BOUNCED),
+    ],
+    ids=["it puts everybody off", "it has listed our address and bounces everybody's mail"],
+)
+def test_what_most_are_told_there_speaks_against_nobody(
+    came_back: Callable[[Person, list[str], str, str], None], reply: str, counted: Counter
+) -> None:
     people = company(6)
     for person in people[:SENDERS]:
-        person.deferred(strangers(1), BUSY, MICROSOFT)
+        came_back(person, strangers(1), reply, MICROSOFT)
     newsletter = people[-1]
-    newsletter.deferred(strangers(40), BUSY, MICROSOFT)
-    assert newsletter.world.total(Counter.REPUTATION, newsletter.key) == 0
-    assert newsletter.world.total(Counter.DEFERRED, newsletter.key) == 40
-    assert "refusals" not in newsletter.findings
-
-
-def test_who_is_refused_for_our_name_as_most_of_us_are_is_not_to_blame() -> None:
-    """One provider has listed our address: it bounces the mail of all."""
-    listed = "550 5.7.1 server busy: messages from [192.0.2.1] were not sent"
-    people = company(6)
-    for person in people[:SENDERS]:
-        person.bounced(strangers(1), listed, MICROSOFT)
-    newsletter = people[-1]
-    newsletter.bounced(strangers(40), listed, MICROSOFT)
-    assert newsletter.world.total(Counter.BOUNCED, newsletter.key) == 40
+    came_back(newsletter, strangers(40), reply, MICROSOFT)
+    assert newsletter.world.total(counted, newsletter.key) == 40
     assert newsletter.world.total(Counter.REPUTATION, newsletter.key) == 0
     assert "refusals" not in newsletter.findings
 

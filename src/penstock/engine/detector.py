@@ -18,7 +18,6 @@ from penstock.core.acquaintance import Acquaintance
 from penstock.core.events import Attempt, Message
 from penstock.core.evidence import ALLEGED, Detection, Finding
 from penstock.core.flight import Flight
-from penstock.core.habit import QUARTER
 from penstock.core.ledger import Counter, whole
 from penstock.core.sender import Excess, Sender
 from penstock.core.standing import State, change
@@ -83,8 +82,7 @@ class Detector:
         self._providers = Providers()
         self._lately = array("Q", bytes(8 * (LATELY + 1)))
         self.weighing = Weighing(roster, self._familiar)
-        self._outcome_at = self._sweep_at = self._midnight = self._quarter = 0.0
-        self._begun: set[str] = set()
+        self._outcome_at = self._sweep_at = self._midnight = 0.0
 
     @property
     def _rules(self) -> Detection:
@@ -137,11 +135,7 @@ class Detector:
         canaries = self._rules.canaries if enforced else UNCOUNTED
         if case is not None and case.slowed and not case.may_try(sender, address, flight, canaries, at):
             return case
-        if not self._quarter - QUARTER <= at < self._quarter:
-            self._quarter = float(int(at) // QUARTER * QUARTER + QUARTER)
-            self._begun.clear()
-        if sender.key not in self._begun and sender.kind != "ip":
-            self._begun.add(sender.key)  # the same whoever was put to rest meanwhile
+        if familiar.begins(sender, int(at)):
             sender.novel_left = 0
         if familiar.ask(sender, address, number, int(at)):
             flight.strangers += 1

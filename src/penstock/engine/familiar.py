@@ -81,6 +81,8 @@ class Familiar:
         self.networks = Networks()
         self.journeys = Journeys()
         self._paces: dict[str, tuple[int, int, int]] = {}
+        self._quarter = 0
+        self._begun: set[str] = set()
         self.texts = Fingerprints(acquaintance, roster, book)
         self._known = acquaintance
         self._roster = roster
@@ -220,6 +222,18 @@ class Familiar:
         if len(self._paces) >= MOST_PACES:
             del self._paces[next(iter(self._paces))]
         self._paces[sender.key] = (second, gap, beats)  # the last one that wrote is the last in the table
+
+    def begins(self, sender: Sender, second: int) -> bool:
+        """It writes to somebody new: for the first time in this quarter of a day? The same whoever was put to
+        rest meanwhile; client addresses are too many to be remembered for that."""
+        quarter = second // QUARTER
+        if quarter != self._quarter:
+            self._quarter = quarter
+            self._begun.clear()
+        if sender.key in self._begun or sender.kind == "ip":
+            return False
+        self._begun.add(sender.key)
+        return True
 
     def watch(self, sender: Sender, second: int) -> Watch:
         """What is remembered of it. Its habit is that of the quarter of a day, whenever it is looked at."""

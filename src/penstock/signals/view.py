@@ -97,8 +97,7 @@ def at_one_go(ledger: Ledger, week: list[int], at: int, window: int) -> int:
 
 
 def hours_of_day(ledger: Ledger, day: list[int], at: int) -> int:
-    """Hours of the last 24 in which anybody new was written to, of a day with more of them than one has a
-    look at."""
+    """Hours of the last 24 in which anybody new was written to; 0 when these were few (BUSY_DAY)."""
     return ledger.spans(Counter.NOVEL, at, DAY, HOUR) if day[Counter.NOVEL] > BUSY_DAY else 0
 
 
