@@ -73,7 +73,7 @@ def test_senders(penstock: Penstock) -> None:
     text = told(penstock, "senders", "alice")
     row = next(line for line in text.splitlines() if line.startswith(ALICE)).split()
     assert row[1:6] == ["open", "personal", "5", "5", "2"]
-    assert "1 senders in memory match" in text
+    assert "1 matching sender in memory; " in text
     assert [row["sender"] for row in parsed(penstock, "senders", "ALICE")["senders"]] == [ALICE]
     assert parsed(penstock, "senders", "ip:")["senders"][0]["profile"] == "relay"
     assert parsed(penstock, "senders", "no such")["senders"] == []

@@ -579,3 +579,27 @@ def test_chance_never_speaks_for_a_sender_and_few_messages_say_nothing() -> None
     assert weight("timing", view(QUIET_MONTH, novel=40, messages=40, steady=0)) == 0
     assert weight("timing", view(QUIET_MONTH, novel=40, messages=11, steady=9)) == 0
     assert weight("timing", view(QUIET_MONTH, novel=40, messages=40, steady=38)) == timing.MOST
+
+
+@pytest.mark.parametrize(
+    ("signal", "seen", "told"),
+    [
+        ("bounces", view(novel=1, newly_dead=1), "1 address does not exist, nobody new got it"),
+        ("bounces", view(novel=1, proven=1), "1 new recipient got it, none is dead"),
+        (
+            "bounces",
+            view(novel=3000, newly_dead=2, proven=1200),
+            "2 addresses do not exist, 1,200 new recipients got it",
+        ),
+        ("known-dead", view(novel=9, dead=1), "1 recipient was known to be dead"),
+        ("refusals", view(content=1), "1 recipient was refused for content, reputation or rate"),
+        ("strangers", view(novel=8, strangers=8), "nobody here knows any of the 8 new recipients"),
+        ("strangers", view(novel=8, strangers=7), "nobody here knows 7 of the 8 new recipients"),
+        ("strangers", view(novel=8), "each of the 8 new recipients is known to somebody here"),
+        ("spread", view(novel=8, freemail=8), "all 8 new recipients are at free providers"),
+        ("traps", view(traps=1), "it wrote to 1 spam trap"),
+    ],
+)
+def test_a_finding_reads_as_a_person_says_it(signal: str, seen: View, told: str) -> None:
+    found = next(weigh for name, _, weigh in SIGNALS if name == signal)(seen)
+    assert found is not None and found[1] == told

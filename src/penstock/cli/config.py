@@ -44,17 +44,21 @@ def check(file: Path | None, as_json: bool) -> None:
 
 
 def _tell_errors(file: Path | None, wrong: ConfigError, as_json: bool) -> None:
+    from penstock.core.words import count
+
     if as_json:
-        errors = [{"path": problem.path, "message": problem.text} for problem in wrong.problems]
-        _print_json({"file": _name(file), "valid": False, "errors": errors, "warnings": []})
+        told = [{"path": problem.path, "message": problem.text} for problem in wrong.problems]
+        _print_json({"file": _name(file), "valid": False, "errors": told, "warnings": []})
         return
     for problem in wrong.problems:
         click.echo(problem)
-    count = len(wrong.problems)
-    click.echo(f"{_name(file)}: the policy is not valid: {_count(count, 'error')}", err=True)
+    errors = count(len(wrong.problems), "error")
+    click.echo(f"{_name(file)}: the policy is not valid: {errors}", err=True)
 
 
 def _tell_valid(file: Path | None, settings: Settings, as_json: bool) -> None:
+    from penstock.core.words import count
+
     counts = {
         "profile": len(settings.policy.profiles),
         "exception": len(settings.policy.overrides),
@@ -67,7 +71,7 @@ def _tell_valid(file: Path | None, settings: Settings, as_json: bool) -> None:
         return
     for warning in settings.warnings:
         click.echo(f"warning: {warning}")
-    said = ", ".join(_count(n, name) for name, n in counts.items())
+    said = ", ".join(count(n, name) for name, n in counts.items())
     click.echo(f"{_name(file)}: the policy is valid: {said}; mode {settings.mode}")
 
 
@@ -104,10 +108,6 @@ def reference(as_man: bool) -> None:
 
 def _name(file: Path | None) -> str:
     return str(file) if file is not None else "built-in policy"
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _print_json(value: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from penstock.cli.common import ask, json_option, print_json, state_option, warn_if_not_durable
+from penstock.core.words import count
 
 
 @click.command()
@@ -35,4 +36,4 @@ def _print(result: dict[str, Any]) -> None:
             steps = ", ".join(f"{name} {100 * step:+.1f} %" for name, step in lesson["steps"].items())
             click.echo(f"  signals: {steps}")
     factors = ", ".join(f"{name} × {factor:.3f}" for name, factor in sorted(result["factors"].items()))
-    click.echo(f"{len(result['lessons'])} lessons" + (f"; signals now: {factors}" if factors else ""))
+    click.echo(count(len(result["lessons"]), "lesson") + (f"; signals now: {factors}" if factors else ""))

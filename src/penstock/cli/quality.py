@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from penstock.cli.common import ask, json_option, print_json, state_option
+from penstock.core.words import count
 
 _COLUMNS = (
     "incidents",
@@ -52,7 +53,8 @@ def _print(result: dict[str, Any]) -> None:
     console.print(_table("signal", result["signals"]))
     waiting = result["total"]["unjudged"]
     if waiting:
-        click.echo(f"\n{waiting} incidents have no verdict: penstock incidents --all")
+        them = count(waiting, "incident has", "incidents have")
+        click.echo(f"\n{them} no verdict: penstock incidents --all")
 
 
 def _table(first: str, rows: dict[str, dict[str, Any]]) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from penstock.cli.common import ask, json_option, print_json, state_option
+from penstock.core.words import count
 
 _target = click.argument("target", metavar="SENDER|QUEUE_ID")
 
@@ -87,8 +88,8 @@ def drop(target: str, bounce: bool, yes: bool, state: Path | None, as_json: bool
         if not found["matching"]:
             raise click.ClickException(f"no mail of {target} is in the queue")
         what = "returned to its envelope sender" if bounce else "deleted for good"
-        text = f"{_count(found['matching'])} of {target} ({_size(found['bytes'])}) will be {what}. Go on?"
-        click.confirm(text, abort=True, err=True)
+        them = f"{count(found['matching'], 'message')} of {target} ({_size(found['bytes'])})"
+        click.confirm(f"{them} will be {what}. Go on?", abort=True, err=True)
     done = "returned" if bounce else "deleted"
     _do(state, as_json, "bounce" if bounce else "drop", target, done)
 
@@ -119,7 +120,7 @@ def _do(state: Path | None, as_json: bool, do: str, target: str, done: str) -> N
         print_json(result)
     else:
         more = "" if result["done"] else ": that takes a while and goes on by itself"
-        click.echo(f"{done}: {_count(result['messages'])} of {target}{more}")
+        click.echo(f"{done}: {count(result['messages'], 'message')} of {target}{more}")
 
 
 def _print_senders(result: dict[str, Any]) -> None:
@@ -135,7 +136,7 @@ def _print_senders(result: dict[str, Any]) -> None:
         for row in result["senders"]
     ]
     _table(("sender", "in queue", "on hold", "releasing", "size", "oldest"), rows)
-    click.echo(f"{_count(result['messages'])}, {result['held']} on hold, {_size(result['bytes'])}")
+    click.echo(f"{count(result['messages'], 'message')}, {result['held']} on hold, {_size(result['bytes'])}")
 
 
 def _print_messages(result: dict[str, Any]) -> None:
@@ -153,7 +154,8 @@ def _print_messages(result: dict[str, Any]) -> None:
     _table(("queue id", "queue", "arrived", "size", "from", "to"), rows)
     shown = len(result["messages"])
     more = f" (the oldest {shown} shown)" if shown < result["matching"] else ""
-    click.echo(f"{_count(result['matching'])}{more}, {result['held']} on hold, {_size(result['bytes'])}")
+    them = f"{count(result['matching'], 'message')}{more}"
+    click.echo(f"{them}, {result['held']} on hold, {_size(result['bytes'])}")
 
 
 def _table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
@@ -183,10 +185,6 @@ def _people(row: dict[str, Any]) -> str:
 def _safe(text: str) -> str:
     """Strangers' text must not steer the terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
-
-
-def _count(n: int) -> str:
-    return f"{n} message" if n == 1 else f"{n} messages"
 
 
 def _size(n: int) -> str:

@@ -13,6 +13,7 @@ import click
 
 from penstock.cli.common import json_option, print_json
 from penstock.cli.logs import progress_bar, settings_of
+from penstock.core.words import count
 
 if TYPE_CHECKING:
     from penstock.config import Settings
@@ -168,10 +169,11 @@ def _head(summary: dict[str, Any]) -> list[str]:
     delayed = summary["recipients_delayed"]
     later = f", {delayed:,} later than they did" if delayed else ""
     return [
-        f"{summary['from']} to {summary['to']}: {summary['lines']:,} lines in {summary['seconds']:.1f} s"
-        f"{_unknown(summary)}",
-        f"{summary['messages']:,} messages of {summary['senders']:,} senders to {summary['recipients']:,} "
-        f"recipients; {summary['recipients_refused']:,} of these would not have passed{later}",
+        f"{summary['from']} to {summary['to']}: {count(summary['lines'], 'line')} in "
+        f"{summary['seconds']:.1f} s{_unknown(summary)}",
+        f"{count(summary['messages'], 'message')} of {count(summary['senders'], 'sender')} to "
+        f"{count(summary['recipients'], 'recipient')}; "
+        f"{summary['recipients_refused']:,} of these would not have passed{later}",
     ]
 
 
@@ -179,7 +181,7 @@ def _paused(one: dict[str, Any]) -> str:
     end = f"until {one['released_at']}" if one["released_at"] else "to the end of the log"
     return (
         f"{one['sender']} from {one['paused_at']} {end}: {_why(one)}. "
-        f"Out before it: {one['recipients_before_pause']:,} recipients; asked for during the pause: "
+        f"Out before it: {count(one['recipients_before_pause'], 'recipient')}; asked for during the pause: "
         f"{one['recipients_after_pause']:,}."
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from penstock.cli.common import ask, json_option, print_json, state_option
+from penstock.core.words import count
 
 _STATES = ["open", "slowed", "paused", "probation", "locked"]
 
@@ -50,4 +51,5 @@ def _print(result: dict[str, Any]) -> None:
     console.print(table)
     shown = len(result["senders"])
     more = f", {shown} shown (--most)" if shown < result["matching"] else ""
-    click.echo(f"{result['matching']} senders in memory match{more}; {result['known']} known in all")
+    matching = count(result["matching"], "matching sender")
+    click.echo(f"{matching} in memory{more}; {result['known']} known in all")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from penstock.cli.common import ask, json_option, print_json, state_option
+from penstock.core.words import count
 
 _COUNTED = {"local": "scripts and local users", "all": "everybody", "none": "nobody"}
 
@@ -28,7 +29,7 @@ def _lines(result: dict[str, Any]) -> list[str]:
     policy = f"{result['policy_file'] or 'built-in'}, loaded {result['policy_loaded_at']}"
     lines = [
         f"penstock {result['version']}, process {result['pid']}, since {result['started_at']}",
-        f"state {result['state']}, {result['senders']} senders known",
+        f"state {result['state']}, {count(result['senders'], 'sender')} known",
         f"policy {policy}, mode {result['mode']}",
     ]
     for listener in result["listeners"]:
@@ -61,19 +62,18 @@ def acquaintance(found: dict[str, Any]) -> str:
 def _log(found: dict[str, Any]) -> list[str]:
     """One log; ``understood`` and ``ignored`` lines are both as they should be."""
     mail = found["understood"] + found["ignored"]
-    behind = f", {found['bytes_behind']:,} bytes still to read" if found["bytes_behind"] else ""
+    behind = f", {count(found['bytes_behind'], 'byte')} still to read" if found["bytes_behind"] else ""
     late = f" ({found['lag_seconds']:.0f} s late)" if behind and found["lag_seconds"] else ""
     faults = f", {found['faults']} failed inside: a bug" if found["faults"] else ""
     last = f"last line {found['silent_for']:.0f} s ago" if found["last_line_at"] else "no line yet"
     lines = [
-        f"log {found['name']} ({found['source']}): {last}; since the start {found['lines']:,} lines, "
+        f"log {found['name']} ({found['source']}): {last}; since the start {count(found['lines'], 'line')}, "
         f"{mail:,} about mail, {found['foreign']:,} of other programs{faults}{behind}{late}",
-        f"  {found['messages_open']:,} messages under way; its mail is counted for: "
+        f"  {count(found['messages_open'], 'message')} under way; its mail is counted for: "
         f"{_COUNTED[found['counted']]}",
     ]
     return lines + [
-        f"  {daemon}: {n:,} {'line' if n == 1 else 'lines'} not understood, for example: "
-        f"{found['samples'].get(daemon, '')}"
+        f"  {daemon}: {count(n, 'line')} not understood, for example: {found['samples'].get(daemon, '')}"
         for daemon, n in found["unknown"].items()
     ]
 
@@ -81,14 +81,15 @@ def _log(found: dict[str, Any]) -> list[str]:
 def _reports(found: dict[str, Any]) -> str:
     kept = f"{found['kept']} kept in {found['folder']}/kept" if found["kept"] else "none kept"
     return (
-        f"reports since the start: {found['received']} mails taken, {kept}, {found['refused']} refused; "
-        f"{found['bounces']} bounces and {found['complaints']} complaints counted, "
-        f"{found['repeated']} repeats and {found['uncounted']} others not"
+        f"reports since the start: {count(found['received'], 'mail')} taken, {kept}, "
+        f"{found['refused']} refused; {count(found['bounces'], 'bounce')} and "
+        f"{count(found['complaints'], 'complaint')} counted, "
+        f"{count(found['repeated'], 'repeat')} and {count(found['uncounted'], 'other')} not"
     )
 
 
 def _queue(found: dict[str, Any]) -> str:
-    held = f"{found['held']} messages on hold ({found['held_bytes'] / 1e6:.1f} MB)"
+    held = f"{count(found['held'], 'message')} on hold ({found['held_bytes'] / 1e6:.1f} MB)"
     oldest = f", the oldest of ours since {found['oldest_at']}" if found["oldest_at"] else ""
     moved = ", ".join(f"{found[name]} {name}" for name in ("frozen", "released", "dropped", "bounced"))
     refused = f", {found['refused']} refused for too much on hold" if found["refused"] else ""

@@ -12,6 +12,7 @@ import click
 
 from penstock.cli.common import json_option, print_json
 from penstock.cli.logs import progress_bar, settings_of, write_text
+from penstock.core.words import count
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -104,7 +105,7 @@ def _print(found: Study, zone: tzinfo, report: Path | None, propose: Path | None
     for line in _head(found, zone):
         console.print(Text(line), soft_wrap=True)
     for group in found.groups:
-        said = f"{group.senders:,} active, {_count(group.sender_days, 'sender-day')}"
+        said = f"{group.senders:,} active, {count(group.sender_days, 'sender-day')}"
         console.print(Text.assemble((f"\n{group.name.capitalize()}", "bold"), f": {said}"))
         console.print(_limits(group))
         console.print()
@@ -121,11 +122,11 @@ def _head(found: Study, zone: tzinfo) -> Iterator[str]:
     period = found.period
     begin, end = (datetime.fromtimestamp(at, zone) for at in (period.begin, period.end))
     yield (
-        f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} ({period.zone}): {_count(period.lines, 'line')}, "
+        f"{begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} ({period.zone}): {count(period.lines, 'line')}, "
         f"{period.unknown_lines:,} not understood"
     )
     yield (
-        f"{_count(period.messages, 'message')} to {_count(period.recipients, 'recipient')}; "
+        f"{count(period.messages, 'message')} to {count(period.recipients, 'recipient')}; "
         f"{period.accepted - period.messages:,} more from outside or notices, charged to nobody"
     )
 
@@ -158,7 +159,7 @@ def _touched(group: Group) -> Any:
     for one in group.touched[:MOST_ROWS]:
         table.add_row(_who(one), *_figures(one))
     if len(group.touched) > MOST_ROWS:
-        above = _count(group.touched_senders, "sender")
+        above = count(group.touched_senders, "sender")
         table.add_row(Text(f"{above} above 1 in 100: more with --report or --json", style="dim"))
     return table
 
@@ -211,7 +212,3 @@ def _next(report: Path | None, propose: Path | None) -> Iterator[str]:
         yield f"Proposed policy: {propose} (penstock config check {propose})"
     else:
         yield "A policy with limits like these: --propose FILE.toml"
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"

@@ -11,6 +11,7 @@ from penstock.core.limits import OUTCOMES, Unit
 from penstock.core.policy import Policy
 from penstock.core.sender import Excess, Sender, growth
 from penstock.core.standing import Standing, State
+from penstock.core.words import count
 
 Figures = Mapping[str, str | int | float]
 
@@ -67,22 +68,20 @@ def cause(refusal: Refusal) -> str:
         return f"it is {f['state']} since {when(float(f['since']))} by {f['by']}{until}: {f['why']}{incident}"
     kind = "the exception for this sender" if f.get("override") else f"profile {f['profile']}"
     if f["unit"] in OUTCOMES:
-        of = f" of {f['recipients']} recipients" if "recipients" in f else ""
+        of = f" of {count(int(f['recipients']), 'recipient')}" if "recipients" in f else ""
         what = came_back(str(f["unit"]), int(f["used"]), int(f["window"]))
         return f"{what}; {kind} stops at {f['allowed']}{of} ({f['limit']})"
     because = f", {f['because']}" if "because" in f else ""
     used, allowed = (f"{n} KiB" if f["unit"] == "bytes" else f"{n}" for n in (f["used"], f["allowed"]))
     unit = "" if f["unit"] == "bytes" else f" {f['unit']}"
-    what = f"{used} recipients were refused" if f["unit"] == Unit.REFUSED else f"it had sent {used}{unit}"
+    what = _refused(int(f["used"])) if f["unit"] == Unit.REFUSED else f"it had sent {used}{unit}"
     return f"{what} within {window(int(f['window']))}; {kind} allows {allowed} ({f['limit']}{because})"
 
 
 def came_back(unit: str, n: int, seconds: int) -> str:
     """``25 of its recipients came back as unknown-user within an hour``."""
     if unit == Unit.COMPLAINTS:
-        return (
-            f"{n} {'complaint' if n == 1 else 'complaints'} about its mail came in within {window(seconds)}"
-        )
+        return f"{count(n, 'complaint')} about its mail came in within {window(seconds)}"
     what = "came back" if unit == Unit.BOUNCED else f"came back as {unit}"
     return f"{n} of its recipients {what} within {window(seconds)}"
 
@@ -91,9 +90,13 @@ def pause_reason(excess: Excess) -> str:
     """Why a rule paused a sender, for its standing."""
     limit = excess.limit
     if limit.unit is Unit.REFUSED:
-        return f"{excess.used} recipients were refused within {window(limit.window)}"
+        return f"{_refused(excess.used)} within {window(limit.window)}"
     what = came_back(str(limit.unit), excess.used, limit.window)
     return f"{what}; the rule pauses at {excess.allowed} ({limit})"
+
+
+def _refused(n: int) -> str:
+    return f"{count(n, 'recipient was', 'recipients were')} refused"
 
 
 def refusal_sentence(refusal: Refusal) -> str:
@@ -109,8 +112,7 @@ def refusal_sentence(refusal: Refusal) -> str:
         times = f"between {when(refusal.first_at)} and {when(refusal.last_at)}"
     if refusal.verb == "pause":
         return f"{refusal.sender} would have been paused {times}: {cause(refusal)}."
-    people = "recipient" if refusal.recipients == 1 else "recipients"
-    return f"{refusal.recipients} {people} of {refusal.sender} {done} {times}: {cause(refusal)}."
+    return f"{count(refusal.recipients, 'recipient')} of {refusal.sender} {done} {times}: {cause(refusal)}."
 
 
 def standing_sentence(standing: Standing) -> str:

@@ -10,6 +10,7 @@ from penstock.core.explain import standing_sentence, when
 from penstock.core.incident import AUDIBLE, Incident, Suspect, Verdict
 from penstock.core.learning import Learn, Lesson
 from penstock.core.standing import Standing
+from penstock.core.words import count
 
 MOST_NAMED = 10
 
@@ -25,7 +26,7 @@ _ENDS = {
 def headline(incident: Incident) -> str:
     """``I-7K3Q9X, open: login:alice@example.com and 3 others``."""
     others = len(incident.suspects) - 1
-    more = f" and {others} {'other' if others == 1 else 'others'}" if others else ""
+    more = f" and {count(others, 'other')}" if others else ""
     return f"{incident.id}, {state(incident)}: {incident.worst.sender}{more}"
 
 
@@ -115,10 +116,11 @@ def _done(incident: Incident, worst: Suspect) -> Iterator[str]:
 
 
 def _cost(incident: Incident) -> Iterator[str]:
-    yield f"  {incident.leak} new recipients got through, those of that day before it was noticed included."
+    leak = count(incident.leak, "new recipient")
+    yield f"  {leak} got through, those of that day before it was noticed included."
     if incident.stopped:
-        n = incident.stopped
-        yield f"  {n} times a recipient was turned away or held (who tries again counts again)."
+        often = count(incident.stopped, "time")
+        yield f"  {often} a recipient was turned away or held (who tries again counts again)."
 
 
 def _judged(incident: Incident, lesson: Lesson | None) -> Iterator[str]:

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from penstock.core.words import count
 from penstock.demo.clock import DAY
 
 Figures = dict[str, Any]
@@ -72,7 +73,7 @@ class Plain:
         self.show(figures)
         for row in figures["paused"]:
             self._say(
-                f"{row['sender']}: {row['recipients_before']:,} recipients got out before the pause, "
+                f"{row['sender']}: {count(row['recipients_before'], 'recipient')} got out before the pause, "
                 f"{row['recipients_refused']:,} were stopped after it"
             )
         self._say(f"{_traffic(figures)}; {_speed(figures)}.")
@@ -186,8 +187,8 @@ def _honest(figures: Figures) -> str:
         return f"Honest senders hurt: none ({figures['honest_passed']:,} recipients passed, 0 refused)"
     names = [row["sender"] for row in figures["slowed"] if not row["hijacked"]]
     return (
-        f"Honest senders hurt: {', '.join(names) or 'some'} ({figures['honest_refused']:,} recipients "
-        f"refused at first, {figures['honest_paused']} senders paused); deferred mail is tried again"
+        f"Honest senders hurt: {', '.join(names) or 'some'} ({count(figures['honest_refused'], 'recipient')} "
+        f"refused at first, {count(figures['honest_paused'], 'sender')} paused); deferred mail is tried again"
     )
 
 

@@ -19,6 +19,7 @@ from functools import lru_cache
 from math import exp, log
 
 from penstock.core.ledger import Counter
+from penstock.core.words import count
 from penstock.signals.models import Rates, mixture, rates
 from penstock.signals.view import View
 
@@ -96,7 +97,7 @@ def weigh(view: View) -> tuple[float, str] | None:
     if not dead + proven:
         return None
     weight = max(LEAST, min(_most(view, dead, burst), weight))
-    return weight, f"{dead} addresses do not exist, {proven} new recipients got it"
+    return weight, _told(dead, proven)
 
 
 def _drawn(view: View) -> str:
@@ -109,6 +110,13 @@ def _drawn(view: View) -> str:
         and lately + UNDER_WAY >= OWNERS_COPIES * view.hour[Counter.NOVEL]
     )
     return "form" if copied else "site"
+
+
+def _told(dead: int, proven: int) -> str:
+    got = f"{count(proven, 'new recipient') if proven else 'nobody new'} got it"
+    if not dead:
+        return f"{got}, none is dead"
+    return f"{count(dead, 'address does', 'addresses do')} not exist, {got}"
 
 
 def _most(view: View, dead: int, burst: bool) -> float:

@@ -32,6 +32,6 @@ def weigh(view: View) -> tuple[float, str] | None:
     if view.shared < 2:
         return None
     return min(EACH * (view.shared - 1), MOST) * strange, (
-        f"{view.shared} accounts wrote to {view.shared_novel} new and {view.shared_known} known recipients "
-        "from a network that is foreign to all of them"
+        f"{view.shared} accounts wrote to {view.shared_novel:,} new and {view.shared_known:,} known "
+        "recipients from a network that is foreign to all of them"
     )

@@ -8,6 +8,7 @@ Cost: none. Victims: newsletters, whose profile expects some.
 from __future__ import annotations
 
 from penstock.core.ledger import Counter
+from penstock.core.words import count
 from penstock.signals.view import View
 
 GROUP = ""
@@ -20,4 +21,4 @@ def weigh(view: View) -> tuple[float, str] | None:
     """Complaints of the week, beyond one in a thousand recipients."""
     found = view.week[Counter.COMPLAINTS]
     beyond = found - PER_RECIPIENT * view.week[Counter.DELIVERED]
-    return (min(EACH * beyond, MOST), f"{found} complaints this week") if beyond > 0 else None
+    return (min(EACH * beyond, MOST), f"{count(found, 'complaint')} this week") if beyond > 0 else None

@@ -33,5 +33,5 @@ def weigh(view: View) -> tuple[float, str] | None:
     if max(text, link) <= 0:
         return None
     what, many = ("the same text", same.texts) if text >= link else ("links to the same domain", same.links)
-    told = f"{what} went to {same.recipients} new recipients from about {many:.0f} unrelated senders"
+    told = f"{what} went to {same.recipients:,} new recipients from about {many:.0f} unrelated senders"
     return max(text, link) * part, told

@@ -8,6 +8,7 @@ Cost: none. Victims: software that sends under its customers' names.
 from __future__ import annotations
 
 from penstock.core.ledger import Counter
+from penstock.core.words import count
 from penstock.signals.view import View
 
 GROUP = ""
@@ -21,5 +22,4 @@ def weigh(view: View) -> tuple[float, str] | None:
     found = view.today(Counter.ENVELOPES) - view.habit.envelopes
     if view.kind != "login" or found <= 0 or view.habit.active < 3:
         return None
-    word = "sender" if found == 1 else "senders"
-    return min(FIRST + EACH_MORE * (found - 1), MOST), f"it wrote under {found} new envelope {word}"
+    return min(FIRST + EACH_MORE * (found - 1), MOST), f"it wrote under {count(found, 'new envelope sender')}"

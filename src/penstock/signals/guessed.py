@@ -8,6 +8,7 @@ Cost: none. Victims: who has changed his password and forgot a telephone.
 from __future__ import annotations
 
 from penstock.core.ledger import Counter
+from penstock.core.words import count
 from penstock.signals.view import View
 
 GROUP = "network"
@@ -20,4 +21,4 @@ def weigh(view: View) -> tuple[float, str] | None:
     failures = view.today(Counter.LOGIN_FAILURES)
     if failures < FAILURES or not view.today(Counter.FOREIGN_NOVEL):
         return None
-    return WEIGHT, f"{failures} logins failed today"
+    return WEIGHT, f"{count(failures, 'login')} failed today"

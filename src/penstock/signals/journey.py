@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 
 from penstock.core.ledger import Counter
+from penstock.core.words import count
 from penstock.signals.view import View
 
 GROUP = "network"
@@ -36,6 +37,6 @@ def weigh(view: View) -> tuple[float, str] | None:
     weight = min(MOST, ONE + COUNTRY * more) * strange / (1 + view.habit.networks)
     minutes = max(1, math.ceil(travel.seconds / 60))
     return weight, (
-        f"{travel.km:,.0f} km ({travel.route}) lie between two of its messages and at most {minutes} "
-        f"{'minute' if minutes == 1 else 'minutes'}; it wrote from {travel.countries} countries today"
+        f"{travel.km:,.0f} km ({travel.route}) lie between two of its messages and at most "
+        f"{count(minutes, 'minute')}; it wrote from {travel.countries} countries today"
     )

@@ -9,6 +9,7 @@ Cost: none; one look in the shared filter. Victims: two honest users of one stal
 from __future__ import annotations
 
 from penstock.core.ledger import Counter
+from penstock.core.words import count
 from penstock.signals.models import mixture, rates
 from penstock.signals.view import View
 
@@ -23,4 +24,6 @@ def weigh(view: View) -> tuple[float, str] | None:
     dead = view.today(Counter.DEAD)
     others = max(0, view.today(Counter.NOVEL) - dead)
     weight = mixture(dead, others, STOLEN) - mixture(dead, others, HONEST) if dead else 0.0
-    return (min(weight, MOST), f"{dead} recipients were known to be dead") if weight > 0 else None
+    if weight <= 0:
+        return None
+    return min(weight, MOST), f"{count(dead, 'recipient was', 'recipients were')} known to be dead"

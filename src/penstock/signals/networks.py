@@ -45,7 +45,8 @@ def weigh(view: View) -> tuple[float, str] | None:
         return (OWN * settled, "all of it comes from its own networks") if burst and settled else None
     weight, novel, known = max(_of(view.day, view), _of(view.week, view))
     weight = max(LEAST, min(MOST, weight * _settled(view))) * view.seen / (1 + view.habit.networks)
-    return weight, f"it wrote to {novel} new and {known} known recipients from networks that are not its own"
+    them = f"{novel:,} new and {known:,} known recipients"
+    return weight, f"it wrote to {them} from networks that are not its own"
 
 
 def _of(counts: list[int], view: View) -> tuple[float, int, int]:

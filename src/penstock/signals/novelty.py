@@ -38,4 +38,4 @@ def weigh(view: View) -> tuple[float, str] | None:
     known = recipients - novel - (novel // OWNERS_COPY if view.is_script else 0)
     weight -= min(KNOWN * max(0, known), weight / 3)
     when, most = ("in an hour", usual) if hour > day else ("today", view.usual_novel)
-    return weight * view.seen, f"{novel} recipients {when} are new to it, usual is up to {most:.0f}"
+    return weight * view.seen, f"{novel:,} recipients {when} are new to it, usual is up to {most:,.0f}"

@@ -50,7 +50,7 @@ def _from_abroad(view: View) -> tuple[float, str]:
     if novel <= A_JOURNEY or foreign - novel > KNOWN * foreign or not others:
         return 0.0, ""
     weight = EACH * min(novel - A_JOURNEY, 2 * others)
-    return weight, f"this week it wrote to {novel} new recipients from networks that are not its own"
+    return weight, f"this week it wrote to {novel:,} new recipients from networks that are not its own"
 
 
 def _all_day(view: View) -> tuple[float, str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 
 from penstock.core.ledger import Counter
+from penstock.core.words import count
 from penstock.signals.view import View
 
 GROUP = "filter"
@@ -43,7 +44,8 @@ def weigh(view: View) -> tuple[float, str] | None:
     weight = min(weight, MOST if found > 1 else ONE)
     if spam > 1 and (common := max(DISLIKED, 2 * expected)) < SPAM:
         weight += max(0.0, min(_odds(spam, delivered, SPAM, common), MOST_OF_SPAM))
-    return weight, f"{found} recipients were refused for content, reputation or rate"
+    them = count(found, "recipient was", "recipients were")
+    return weight, f"{them} refused for content, reputation or rate"
 
 
 def _odds(refused: int, delivered: int, stolen: float, honest: float) -> float:

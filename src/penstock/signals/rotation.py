@@ -47,7 +47,7 @@ def weigh(view: View) -> tuple[float, str] | None:
         places = "one network that is" if day <= 1 else f"{day} networks that are"
         return (
             FOR_OWNER * strange,
-            f"some {messages} messages came from {places} not its own, and none from another",
+            f"some {messages:,} messages came from {places} not its own, and none from another",
         )
     beyond = max(hour - HOURLY, day - DAILY) - 2 * usual
     if beyond <= 0:

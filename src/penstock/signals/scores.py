@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 from penstock.core.ledger import Counter
+from penstock.core.words import count
 from penstock.signals.view import View
 
 GROUP = "filter"
@@ -30,5 +31,4 @@ def weigh(view: View) -> tuple[float, str] | None:
     weight = found * math.log(STOLEN / HONEST) + others * math.log((1 - STOLEN) / (1 - HONEST))
     if weight <= 0:
         return None
-    word = "message" if found == 1 else "messages"
-    return min(weight, MOST if found > 1 else ONE), f"the spam filter scored {found} {word} high"
+    return min(weight, MOST if found > 1 else ONE), f"the spam filter scored {count(found, 'message')} high"

@@ -20,4 +20,5 @@ def weigh(view: View) -> tuple[float, str] | None:
     novel, freemail = view.today(Counter.NOVEL), view.today(Counter.FREEMAIL)
     if novel <= view.usual_novel or freemail < 0.5 * novel:
         return None
-    return min(EACH * freemail, MOST), f"{freemail} of the {novel} new recipients are at free providers"
+    them = f"{freemail:,} of the {novel:,}" if freemail < novel else f"all {novel:,}"
+    return min(EACH * freemail, MOST), f"{them} new recipients are at free providers"

@@ -24,4 +24,7 @@ def weigh(view: View) -> tuple[float, str] | None:
     if novel <= view.usual_novel:
         return None
     weight = max(-MOST, min(MOST, EACH * strangers - OTHERS * (novel - strangers)))
-    return weight, f"nobody here knows {strangers} of the {novel} new recipients"
+    if not strangers:
+        return weight, f"each of the {novel:,} new recipients is known to somebody here"
+    them = f"{strangers:,}" if strangers < novel else "any"
+    return weight, f"nobody here knows {them} of the {novel:,} new recipients"

@@ -44,7 +44,7 @@ def weigh(view: View) -> tuple[float, str] | None:
     weight, steady, messages = max(_of(view.hour), _of(view.day))
     if weight <= 0:
         return None
-    return min(weight, MOST), f"{steady} of {messages} messages came as regularly as a machine's"
+    return min(weight, MOST), f"{steady:,} of {messages:,} messages came as regularly as a machine's"
 
 
 def _of(counts: list[int]) -> tuple[float, int, int]:

@@ -8,6 +8,7 @@ Cost: none. Victims: who answers a mail that was forged in a trap's name.
 from __future__ import annotations
 
 from penstock.core.ledger import Counter
+from penstock.core.words import count
 from penstock.signals.view import View
 
 GROUP = ""
@@ -21,5 +22,4 @@ def weigh(view: View) -> tuple[float, str] | None:
     found = view.week[Counter.TRAPS]
     if not found:
         return None
-    word = "trap" if found == 1 else "traps"
-    return min(FIRST + EACH_MORE * (found - 1), MOST), f"it wrote to {found} spam {word}"
+    return min(FIRST + EACH_MORE * (found - 1), MOST), f"it wrote to {count(found, 'spam trap')}"

@@ -21,6 +21,6 @@ def weigh(view: View) -> tuple[float, str] | None:
     recipients = view.today(Counter.RECIPIENTS)
     usual = max(view.usual.recipients, view.habit.recipients * 1.5)
     weight = tail(recipients, usual, EXPONENT, MOST)
-    return (
-        (weight * view.seen, f"{recipients} recipients today, usual is up to {usual:.0f}") if weight else None
-    )
+    if not weight:
+        return None
+    return weight * view.seen, f"{recipients:,} recipients today, usual is up to {usual:,.0f}"

@@ -19,6 +19,7 @@ from penstock.core.explain import when
 from penstock.core.limits import Limit, Unit, spell_window
 from penstock.core.names import BadSender, Naming, parse_sender
 from penstock.core.policy import Policy, Profile
+from penstock.core.words import count
 from penstock.study.findings import MEASURES, UNITS, WINDOW_NAMES, Group, Period
 from penstock.study.judge import is_regular
 from penstock.study.quantiles import Distribution
@@ -260,8 +261,8 @@ def _names(naming: Naming) -> Iterator[str]:
 def _profile(plan: Plan) -> Iterator[str]:
     group = plan.group
     yield ""
-    senders = _count(plan.base_senders, "sender")
-    yield f"# {group.name.capitalize()}: {_count(plan.base_days, 'sender-day')} of {senders}."
+    senders = count(plan.base_senders, "sender")
+    yield f"# {group.name.capitalize()}: {count(plan.base_days, 'sender-day')} of {senders}."
     if plan.left_out:
         others = f" and {len(plan.left_out) - 5} more" if len(plan.left_out) > 5 else ""
         yield f"# Left out, because they look hijacked: {', '.join(plan.left_out[:5])}{others}."
@@ -281,7 +282,7 @@ def _profile(plan: Plan) -> Iterator[str]:
 def _limit_line(found: Proposed) -> str:
     touched = "nobody"
     if found.days:
-        touched = f"{_count(found.days, 'sender-day')} of {_count(found.senders, 'sender')}"
+        touched = f"{count(found.days, 'sender-day')} of {count(found.senders, 'sender')}"
     return f'    "{found.limit}", # {found.reason}. Would have touched {touched}.'
 
 
@@ -319,7 +320,3 @@ def _is_nameable(sender: str) -> bool:
 def _quoted(text: str) -> str:
     """A basic string. JSON escapes all that TOML wants escaped, and names hold no DEL."""
     return json.dumps(text, ensure_ascii=False)
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"

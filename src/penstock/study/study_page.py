@@ -8,6 +8,7 @@ from typing import Final
 
 from penstock import __version__
 from penstock.core.limits import Unit
+from penstock.core.words import count
 from penstock.study.findings import UNITS, WINDOW_NAMES, Group, Spread, Study, Threshold, Touched
 from penstock.study.html import (
     Column,
@@ -138,7 +139,7 @@ def _limits(group: Group) -> Html:
 def _threshold(found: Threshold) -> Html:
     if found.limit is None:
         return cell(_TOO_FEW)
-    return cell(f"{found.limit:,}", f"{_count(found.days, 'day')}, {_count(found.senders, 'sender')}")
+    return cell(f"{found.limit:,}", f"{count(found.days, 'day')}, {count(found.senders, 'sender')}")
 
 
 def _quantiles(group: Group) -> Html:
@@ -158,7 +159,7 @@ def _quantile_row(spread: Spread) -> list[object]:
 
 def _touched(group: Group, zone: tzinfo) -> Html:
     shown = group.touched[:MOST_ROWS]
-    above = f"{_count(group.touched_senders, 'sender')} above a limit that touches 1 in 100 sender-days"
+    above = f"{count(group.touched_senders, 'sender')} above a limit that touches 1 in 100 sender-days"
     caption = f"{above}; the {len(shown)} most unusual or busiest" if group.touched_senders else "The busiest"
     columns = [Column("Sender and its busiest day", number=False), Column("Days")]
     columns += [Column(f"In {window}") for window in ("a minute", "an hour", "a day")]
@@ -204,10 +205,6 @@ def _domains(day: Detail) -> Html:
 def _window(recipients: int, messages: int, at: int, zone: tzinfo) -> Html:
     until = datetime.fromtimestamp(at, zone)
     return cell(f"{recipients:,}", f"{messages:,} msg · {until:%H:%M}")
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def _share(part: int, whole: int) -> str:
