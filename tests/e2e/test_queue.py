@@ -221,7 +221,7 @@ def test_the_commands_in_words(platform: Platform) -> None:
     assert one[1].split()[:2] == [mine, "hold"] and "a@x.test" in one[1]
     assert one[2].startswith("1 message, 1 on hold")
     status = platform.penstock.run("status", "--state", str(platform.penstock.state)).stdout
-    assert "postfix queue: 1 messages on hold" in status and "1 frozen" in status
+    assert "postfix queue: 1 message on hold" in status and "1 frozen" in status
     assert _cli(platform, "release", mine).stdout == f"released: 1 message of {mine}\n"
     none = _cli(platform, "drop", "login:nobody@example.com", text="y\n")
     assert none.returncode == 1 and "no mail of login:nobody@example.com is in the queue" in none.stderr
