@@ -286,7 +286,7 @@ def test_files_that_cannot_be_written_are_known_before_the_work(
     ("content", "said"),
     [
         (b"", "no message of any sender in 0 lines"),
-        (b"Jan  5 00:00:00 mx sshd[1]: hello\n", "in 1 lines; 1 of other programs"),
+        (b"Jan  5 00:00:00 mx sshd[1]: hello\n", "in 1 line; 1 of other programs"),
         (b"Jan  5 00:00:00 mx postfix/qmgr[1]: what is this\n", "not understood: qmgr 1"),
         (bytes(range(256)) * 300, "no message of any sender"),
         (b"A" * 3_000_000, "no message of any sender in "),

@@ -156,8 +156,8 @@ def _print(summary: dict[str, Any]) -> None:
 
 
 def _nothing(summary: dict[str, Any]) -> str:
-    lines, foreign = f"{summary['lines']:,}", f"{summary['lines_foreign']:,}"
-    return f"no message of any sender in {lines} lines; {foreign} of other programs{_unknown(summary)}"
+    lines, foreign = count(summary["lines"], "line"), f"{summary['lines_foreign']:,}"
+    return f"no message of any sender in {lines}; {foreign} of other programs{_unknown(summary)}"
 
 
 def _unknown(summary: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from datetime import tzinfo
 
 from penstock.core.names import Naming
 from penstock.core.policy import Policy
+from penstock.core.words import count
 from penstock.engine.origins import Origins
 from penstock.study.findings import Period, Study
 from penstock.study.proposal import plan_of, policy_file
@@ -65,14 +66,14 @@ def _period(reading: Reading, tally: Tally, zone: tzinfo) -> Period:
 
 def _why_not(period: Period, warnings: Sequence[str]) -> str:
     said = [
-        f"no message of any sender in {period.lines:,} lines: {period.understood:,} understood, "
+        f"no message of any sender in {count(period.lines, 'line')}: {period.understood:,} understood, "
         f"{period.foreign:,} of other programs, {period.unknown_lines:,} unknown"
     ]
     if period.unknown:
         said.append("unknown: " + ", ".join(f"{daemon} {n:,}" for daemon, n in period.unknown))
     if period.accepted:
         said.append(
-            f"{period.accepted:,} messages came from outside or were notices: a study needs senders with "
+            f"{count(period.accepted, 'message')} from outside, or notices: a study needs senders with "
             "a login, local users, or clients whose mail leaves to other hosts"
         )
     return "\n".join([*said, *warnings])
@@ -85,4 +86,5 @@ def _warnings(period: Period, tally: Tally) -> Iterator[str]:
         worst = ", ".join(f"{daemon} {n:,}" for daemon, n in period.unknown[:3])
         yield f"{unknown:,} of {period.lines:,} lines were not understood ({worst}): counts may be too low"
     if tally.misdated:
-        yield f"{tally.misdated:,} messages were left out, because their time cannot be meant"
+        them = count(tally.misdated, "message was", "messages were")
+        yield f"{them} left out, because of a time that cannot be meant"
