@@ -191,7 +191,9 @@ def _suspect(one: dict[str, Any]) -> str:
 
 
 def _why(one: dict[str, Any]) -> str:
-    return "; ".join(reason["text"] for reason in one["reasons"])
+    from penstock.study.incident import why
+
+    return why(one)
 
 
 def _list(console: Any, title: str, rows: list[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from penstock.core import explain
 from penstock.core.evidence import Finding
+from penstock.core.incident import AUDIBLE
 from penstock.core.ledger import Counter
 from penstock.core.sender import Sender
 from penstock.core.standing import Standing, State
@@ -17,6 +18,8 @@ from penstock.engine.roster import Roster
 
 DAY: Final = 86400
 BY_RULE: Final = "penstock:"
+LIMITS: Final = "limits"
+"""What stands for a signal where a limit's own rule has paused."""
 
 
 @dataclass
@@ -55,6 +58,15 @@ class Incident:
                 for found in self.reasons
             ],
         }
+
+
+def why(told: dict[str, Any]) -> str:
+    """Of an incident in its documented form: what speaks against the sender, the heaviest first, then what
+    speaks for it. A limit has no weight."""
+    reasons = told["reasons"]
+    said = "; ".join(one["text"] for one in reasons if one["weight"] >= AUDIBLE or one["signal"] == LIMITS)
+    pardons = "; ".join(one["text"] for one in reasons if one["weight"] <= -AUDIBLE)
+    return f"{said}. For it: {pardons}" if pardons else said
 
 
 class Incidents:
@@ -110,7 +122,7 @@ class Incidents:
     def _note_pause(self, sender: Sender, new: Standing) -> None:
         incident = self._open.get(sender.key) or self._begin(sender.key, _first_refused(sender, new.since))
         if not incident.reasons:
-            incident.suspicion, incident.reasons = 0.0, (Finding("limits", 0.0, new.why),)
+            incident.suspicion, incident.reasons = 0.0, (Finding(LIMITS, 0.0, new.why),)
         incident.paused_at = new.since
         window = int(new.since) - _first_novel(sender, int(incident.opened_at))
         incident.before = sender.ledger.total(Counter.RECIPIENTS, int(new.since), window)

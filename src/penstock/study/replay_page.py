@@ -20,6 +20,7 @@ from penstock.study.html import (
     table,
     tag,
 )
+from penstock.study.incident import why
 
 MOST_ROWS: Final = 200
 
@@ -90,7 +91,7 @@ def _paused(summary: dict[str, Any]) -> Section:
 def _pause(one: dict[str, Any]) -> list[object]:
     until = f"until {_time(one['released_at'])}" if one["released_at"] else "to the end of the log"
     return [
-        cell(name(one["sender"]), _why(one)),
+        cell(name(one["sender"]), why(one)),
         _since(one["paused_at"], until),
         f"{one['recipients_before_pause']:,}",
         f"{one['recipients_after_pause']:,}",
@@ -110,11 +111,7 @@ def _suspected(summary: dict[str, Any]) -> list[Section]:
 
 
 def _suspect(one: dict[str, Any]) -> list[object]:
-    return [cell(name(one["sender"]), _why(one)), _since(one["opened_at"], "UTC")]
-
-
-def _why(one: dict[str, Any]) -> str:
-    return "; ".join(reason["text"] for reason in one["reasons"])
+    return [cell(name(one["sender"]), why(one)), _since(one["opened_at"], "UTC")]
 
 
 def _limited(summary: dict[str, Any]) -> Section:
