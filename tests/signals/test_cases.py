@@ -373,6 +373,11 @@ def test_an_honest_morning_of_a_form_does_not_cover_a_flood() -> None:
     assert weight("bounces", covered) == weight("bounces", view(kind="uid", **told))
 
 
+def test_one_known_dead_among_few_is_chance() -> None:
+    assert weight("known-dead", view(novel=5, dead=1)) == known_dead.ONE
+    assert weight("known-dead", view(novel=5, dead=2)) > 2 * known_dead.ONE
+
+
 def test_many_known_dead_say_more_and_others_take_it_back() -> None:
     few, many = view(novel=20, dead=1), view(novel=20, dead=4)
     assert weight("known-dead", few) < weight("known-dead", many) <= known_dead.MOST
@@ -500,6 +505,26 @@ def test_strangers_all_day_long_are_no_person_s_work_from_home_either() -> None:
 )
 def test_other_mail_that_takes_all_day(whose: str, seen: View) -> None:
     assert seen.hours == 10 and weight("persistence", seen) == 0, whose
+
+
+def night(ledger: Ledger, ends: int, an_hour: int, hours: int = 3) -> None:
+    """Hours of strangers from abroad until then, one of twenty-four dead."""
+    counts = {**abroad(an_hour // 6), "proven": an_hour // 6}
+    for at in range(ends - hours * HOUR, ends, 600):
+        for name, n in counts.items():
+            ledger.add(Counter[name.upper()], at, n)
+    ledger.add(Counter.NEWLY_DEAD, ends, hours * an_hour // 24)
+
+
+@pytest.mark.parametrize("an_hour", [48, 240])
+def test_a_flood_s_pace_excuses_no_second_night(an_hour: int) -> None:
+    """A letter is done in a day, however many it goes to; who comes back on the next ones has a list."""
+    ledger, said = ledger_of({}, {}, QUIET_MONTH), []
+    for day in range(4):
+        night(ledger, T0 + day * DAY, an_hour)
+        seen = view_of(ledger, T0 + day * DAY)
+        said.append(weight("persistence", seen))
+    assert seen.is_burst and said[0] == 0 < said[2] == said[3] == persistence.MOST
 
 
 def test_persistence_grows_with_each_further_stranger() -> None:

@@ -17,6 +17,8 @@ GROUP = ""
 HONEST = rates((0.001, 0.80), (0.01, 0.18), (0.04, 0.02))
 STOLEN = rates((0.01, 0.40), (0.05, 0.35), (0.15, 0.25))
 MOST = 4.5
+ONE = 1.2
+"""Nats that one such recipient says at most: among few it is chance, and its bounce is counted, too."""
 
 
 def weigh(view: View) -> tuple[float, str] | None:
@@ -26,4 +28,5 @@ def weigh(view: View) -> tuple[float, str] | None:
     weight = mixture(dead, others, STOLEN) - mixture(dead, others, HONEST) if dead else 0.0
     if weight <= 0:
         return None
-    return min(weight, MOST), f"{count(dead, 'recipient was', 'recipients were')} known to be dead"
+    weight = min(weight, MOST if dead > 1 else ONE)
+    return weight, f"{count(dead, 'recipient was', 'recipients were')} known to be dead"

@@ -5,8 +5,9 @@ whenever it is looked at. Beyond 20 new recipients of a week from networks that 
 what one letter explains, each further one speaks a little; so a list that bounces little cannot go on for
 ever. Wherever from, people's new recipients keep to few hours: of 503,000 account-days of a research
 institution and a company 34 had 20 or more, 28 of these in three hours at most, and one took six; all days
-together thin out as hours**-4 to -6. Bots send for ten hours and more. Both speak only at no newsletter's
-pace, with few known recipients among the new ones, and some dead or refused for what they are.
+together thin out as hours**-4 to -6. Bots send for ten hours and more. Both speak only with few known
+recipients among the new ones, and some dead or refused for what they are; at a newsletter's pace its first
+day, whole, is a letter, and its hours say nothing.
 Cost: three looks through the ledger, one beyond 30 of a day and two beyond 20 of a week from abroad.
 Victims: a business that has moved and writes to new customers only; who writes a notice by hand, all day.
 """
@@ -35,7 +36,7 @@ KNOWN = 0.2
 
 def weigh(view: View) -> tuple[float, str] | None:
     """The week from foreign networks or the hours of the day, whichever says more."""
-    if view.kind != "login" or view.is_burst:
+    if view.kind != "login":
         return None
     bad = view.week[Counter.NEWLY_DEAD] + view.week[Counter.CONTENT] + view.week[Counter.REPUTATION]
     if bad < max(SEVERAL, CLEAN * view.week[Counter.PROVEN]):
@@ -55,7 +56,7 @@ def _from_abroad(view: View) -> tuple[float, str]:
 
 def _all_day(view: View) -> tuple[float, str]:
     novel, recipients = view.today(Counter.NOVEL), view.today(Counter.RECIPIENTS)
-    if novel <= view.usual_novel or recipients - novel > KNOWN * recipients:
+    if view.is_burst or novel <= view.usual_novel or recipients - novel > KNOWN * recipients:
         return 0.0, ""
     weight = tail(view.hours, HOURS, EXPONENT, MOST) * view.seen
     return weight, f"in {view.hours} hours of today it wrote to people who are new to it"

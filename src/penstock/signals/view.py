@@ -87,13 +87,13 @@ def busiest_hour(ledger: Ledger, week: list[int], at: int, window: int) -> int:
 
 def at_one_go(ledger: Ledger, week: list[int], at: int, window: int) -> int:
     """New recipients of the week (``window``) from foreign networks that one letter to many explains: as many
-    as on the busiest 24 hours, and at most twice as many as in the busiest hour (of more than two days ago,
-    six hours)."""
+    as on the busiest 24 hours, and, if it was no burst, at most twice as many as in the busiest hour (of more
+    than two days ago, six hours)."""
     novel = week[Counter.FOREIGN_NOVEL]
     if novel <= A_JOURNEY:
         return novel
     hour, day = (ledger.busiest(Counter.FOREIGN_NOVEL, at, window, width) for width in (HOUR, DAY))
-    return min(2 * hour, day)
+    return day if hour >= BURST_HOUR else min(2 * hour, day)
 
 
 def hours_of_day(ledger: Ledger, day: list[int], at: int) -> int:
