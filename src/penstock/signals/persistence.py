@@ -47,8 +47,9 @@ def weigh(view: View) -> tuple[float, str] | None:
 
 def _from_abroad(view: View) -> tuple[float, str]:
     foreign, novel = view.week[Counter.FOREIGN], view.week[Counter.FOREIGN_NOVEL]
-    others = novel - view.at_one_go
-    if novel <= A_JOURNEY or foreign - novel > KNOWN * foreign or not others:
+    letter = max(view.at_one_go, view.today(Counter.FOREIGN_NOVEL)) if view.is_burst else view.at_one_go
+    others = novel - letter
+    if novel <= A_JOURNEY or foreign - novel > KNOWN * foreign or others <= 0:
         return 0.0, ""
     weight = EACH * min(novel - A_JOURNEY, 2 * others)
     return weight, f"this week it wrote to {novel:,} new recipients from networks that are not its own"
