@@ -527,6 +527,17 @@ def test_a_flood_s_pace_excuses_no_second_night(an_hour: int) -> None:
     assert seen.is_burst and said[0] == 0 < said[2] == said[3] == persistence.MOST
 
 
+def test_a_letter_in_batches_is_one_letter_however_long_they_take() -> None:
+    """Ten at a time, four times an hour, from abroad; some of them have left."""
+    ledger = ledger_of({}, {}, QUIET_MONTH)
+    for batch in range(16):
+        for name, n in {**abroad(10), "proven": 9, "newly_dead": batch % 2}.items():
+            ledger.add(Counter[name.upper()], T0 - 900 * batch, n)
+    seen = view_of(ledger, T0)
+    assert seen.is_burst and seen.at_one_go < seen.today(Counter.FOREIGN_NOVEL) == 160
+    assert weight("persistence", seen) == 0
+
+
 def test_persistence_grows_with_each_further_stranger() -> None:
     grown = [weight("persistence", view(SLOW_WEEK[:days], **abroad(5))) for days in range(1, 7)]
     assert grown == sorted(grown) and grown[0] == 0 < grown[-1] <= persistence.MOST
