@@ -30,6 +30,7 @@ def test_a_sender_without_a_past_has_no_habit() -> None:
         networks=0,
         envelopes=0,
         steady=0,
+        fan_out=0,
         novel_share=0.3,
         dead=0,
         proven=0,

@@ -28,6 +28,9 @@ NEWSLETTER = Usual(novel=3000, recipients=5000, envelopes=20)
 SLOW_WEEK = [{**abroad(12), "proven": 11, "newly_dead": 1}] * 6
 """A slow bot: a dozen strangers a day from elsewhere, one in twelve dead."""
 
+ONE_BY_ONE = [{"recipients": 3, "messages": 3}] * 28
+"""What a web site sends."""
+
 HOPS = Travel(jumps=6, countries=7, km=9800.0, seconds=45.0, route="DE to BR")
 """A bot's: another country for each mail."""
 
@@ -58,6 +61,11 @@ FIRES: dict[str, dict[str, View]] = {
     },
     "dormant": {"a year of silence, then strangers from elsewhere": view(**abroad(20))},
     "envelope": {"three names at once": view(QUIET_MONTH, envelopes=3)},
+    "fan-out": {
+        "twenty to a message": view(ONE_BY_ONE, kind="uid", novel=40, recipients=40, messages=2),
+        "the first of many, to five": view(ONE_BY_ONE, kind="script", novel=5, recipients=5, messages=1),
+        "three to a message": view(ONE_BY_ONE, kind="uid", novel=6, recipients=6, messages=2),
+    },
     "guessed": {"a guessed password": view(QUIET_MONTH, login_failures=200, **abroad(3))},
     "journey": {
         "a bot that hops from country to country": view(QUIET_MONTH, travel=HOPS, **abroad(4)),
@@ -163,6 +171,18 @@ QUIET: dict[str, dict[str, View]] = {
         "a new account's first name": view(envelopes=2, age=0),
         "software with many names": view(long_ago(*[{"envelopes": 5, "recipients": 9}] * 5), envelopes=5),
         "a local user": view(QUIET_MONTH, kind="uid", envelopes=9),
+    },
+    "fan-out": {
+        "a newsletter, one by one": view(ONE_BY_ONE, kind="uid", novel=400, recipients=400, messages=400),
+        "a form that copies to its owner": view(ONE_BY_ONE, kind="uid", novel=9, recipients=18, messages=9),
+        "to its five moderators": view(ONE_BY_ONE, kind="uid", novel=0, recipients=5, messages=1),
+        "two guests and their friends": view(ONE_BY_ONE, kind="uid", novel=5, recipients=5, messages=2),
+        "a list server": view(
+            long_ago(*[{"recipients": 90, "messages": 3}] * 5), kind="uid", novel=60, messages=2
+        ),
+        "a site of last week": view(ONE_BY_ONE, kind="uid", age=9, novel=40, recipients=40, messages=2),
+        "one that never wrote before": view(kind="uid", novel=40, recipients=40, messages=2),
+        "a person": view(ONE_BY_ONE, novel=40, recipients=40, messages=1),
     },
     "guessed": {
         "everybody is tried": view(QUIET_MONTH, login_failures=5000),

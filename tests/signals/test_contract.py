@@ -38,6 +38,7 @@ habits = st.builds(
     counts,
     counts,
     counts,
+    counts,
     novel_share=st.floats(0.0, 1.0, exclude_min=True, exclude_max=True),
     active=st.integers(0, DAYS),
     age=st.floats(0, 20_000),
@@ -156,7 +157,7 @@ def test_what_flows_and_where_from_alone_slow_but_never_pause() -> None:
     """A first letter to a whole address book and a list's first issue look the same as a flood."""
     most = [Finding(name, rows()[name][1], "", group) for name, group, _ in SIGNALS]
     rules = parse("").policy.detection
-    for groups in ({"flow"}, {"network"}, {"flow", "network"}):
+    for groups in ({"flow"}, {"network"}, {"flow", "network"}, ALLEGED):
         found = suspicion(rules.prior, [one for one in most if one.group in groups])
         assert rules.slow_at < found < rules.pause_at
 

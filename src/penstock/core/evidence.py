@@ -22,8 +22,8 @@ GROUP_DISCOUNT: Final = 0.5
 GROUP_MOST: Final = 8.5
 """Nats: no group of signals pauses a sender alone, whatever its size."""
 
-ALLEGED: Final = frozenset({"flow", "network"})
-"""Groups that see what is sent and where from, not what became of it."""
+ALLEGED: Final = frozenset({"flow", "network", "fan-out"})
+"""Groups that see what is sent, how and where from, not what became of it."""
 
 ALLEGED_MOST: Final = 10.8
 """Nats of these groups together: alone they do not pause."""

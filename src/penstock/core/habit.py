@@ -37,22 +37,24 @@ COUNTERS: Final = (
     int(Counter.STEADY),
     int(Counter.NEWLY_DEAD),
     int(Counter.PROVEN),
+    int(Counter.MESSAGES),
 )
 
 
 @dataclass(slots=True)
 class Habit:
-    """``recipients``, ``novel``, ``networks``, ``envelopes``, ``steady``: on the second-busiest of the days
-    that count; ``novel_share``: of the recipients of these days, smoothed; ``dead``, ``proven``: what became
-    of the new ones. ``active``: days with mail in the last 30, today left out; ``age``: days since the sender
-    was first seen; ``quiet``: days since its last mail before today, or before it came under suspicion
-    (``DAYS`` when there was none)."""
+    """``recipients``, ``novel``, ``networks``, ``envelopes``, ``steady``, ``fan_out`` (recipients beyond one
+    for each message): on the second-busiest of the days that count; ``novel_share``: of the recipients of
+    these days, smoothed; ``dead``, ``proven``: what became of the new ones. ``active``: days with mail in the
+    last 30, today left out; ``age``: days since the sender was first seen; ``quiet``: days since its last
+    mail before today, or before it came under suspicion (``DAYS`` when there was none)."""
 
     recipients: int
     novel: int
     networks: int
     envelopes: int
     steady: int
+    fan_out: int
     novel_share: float
     dead: int
     proven: int
@@ -67,7 +69,7 @@ def habit_of(ledger: Ledger, first_seen: int, at: int, doubted_since: float = fl
     age = max(0, at - first_seen) / 86400
     before = 1 + min(DOUBTED, int((at - doubted_since) // 86400)) if at >= doubted_since else 1
     begin = max(before, 1 + DELAY if age >= 2 * DELAY else 1)
-    mailed, novel, networks, envelopes, steady, dead, proven = ledger.daily(COUNTERS, at, DAYS)
+    mailed, novel, networks, envelopes, steady, dead, proven, messages = ledger.daily(COUNTERS, at, DAYS)
     recipients, novel = mailed[begin:], novel[begin:]
     return Habit(
         recipients=_second(recipients),
@@ -75,6 +77,7 @@ def habit_of(ledger: Ledger, first_seen: int, at: int, doubted_since: float = fl
         networks=_second(networks[begin:]),
         envelopes=_second(envelopes[begin:]),
         steady=_second(steady[begin:]),
+        fan_out=_second([n - m for n, m in zip(recipients, messages[begin:], strict=True)]),
         novel_share=min(1.0, (sum(novel) + 1.5) / (sum(recipients) + 5)),
         dead=sum(dead[begin:]),
         proven=sum(proven[begin:]),

@@ -27,7 +27,7 @@ from penstock.engine.familiar import DIED, REACHED, Familiar, is_at_home
 from penstock.engine.providers import Providers
 from penstock.engine.roster import Roster
 from penstock.engine.weighing import Weighing
-from penstock.signals.view import DAY, OF_A_DAY
+from penstock.signals.view import AT_ONCE, DAY, OF_A_DAY
 
 LOOK_AGAIN: Final = 600.0
 """Seconds after which a sender with a case is looked at again when it sends."""
@@ -135,7 +135,7 @@ class Detector:
         canaries = self._rules.canaries if enforced else UNCOUNTED
         if case is not None and case.slowed and not case.may_try(sender, address, flight, canaries, at):
             return case
-        if familiar.begins(sender, int(at)):
+        if familiar.begins(sender, int(at)) or (flight.strangers == AT_ONCE and sender.kind != "login"):
             sender.novel_left = 0
         if familiar.ask(sender, address, number, int(at)):
             flight.strangers += 1

@@ -68,6 +68,9 @@ LEAST_HOUR: Final = 2
 OF_A_DAY: Final = 0.4
 """New recipients of an hour that are nothing special, as a part of a usual day."""
 
+AT_ONCE: Final = 4
+"""New recipients beyond one for each message from which on they are written to several at once."""
+
 
 def calm_for(usual: Usual, hour: list[int], day: list[int], week: list[int]) -> int:
     """How many more new recipients leave no signal much to say, as long as nothing bad comes back; negative
@@ -75,8 +78,15 @@ def calm_for(usual: Usual, hour: list[int], day: list[int], week: list[int]) -> 
     names, much = day[Counter.ENVELOPES], day[Counter.RECIPIENTS] > usual.recipients
     if (names and much) or names > usual.envelopes or any(week[counter] for counter in _BAD):
         return -1
-    at_once = max(LEAST_HOUR, int(OF_A_DAY * usual.novel))
-    return min(at_once - hour[Counter.NOVEL], usual.novel - day[Counter.NOVEL])
+    if at_once(hour) >= AT_ONCE:
+        return -1
+    most = max(LEAST_HOUR, int(OF_A_DAY * usual.novel))
+    return min(most - hour[Counter.NOVEL], usual.novel - day[Counter.NOVEL])
+
+
+def at_once(counts: list[int]) -> int:
+    """New recipients beyond one for each message."""
+    return counts[Counter.NOVEL] - max(1, counts[Counter.MESSAGES])
 
 
 def busiest_hour(ledger: Ledger, week: list[int], at: int, window: int) -> int:
