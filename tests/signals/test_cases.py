@@ -8,7 +8,17 @@ import pytest
 
 from penstock.core.evidence import Usual
 from penstock.core.ledger import Counter, Ledger
-from penstock.signals import SIGNALS, bounces, journey, known_dead, persistence, refusals, rotation, timing
+from penstock.signals import (
+    SIGNALS,
+    bounces,
+    fan_out,
+    journey,
+    known_dead,
+    persistence,
+    refusals,
+    rotation,
+    timing,
+)
 from penstock.signals.view import BURST_HOUR, RECENT, WINDOWS, Alike, Travel, View, busiest_hour
 from signals.views import (
     DAY,
@@ -180,8 +190,7 @@ QUIET: dict[str, dict[str, View]] = {
         "a list server": view(
             long_ago(*[{"recipients": 90, "messages": 3}] * 5), kind="uid", novel=60, messages=2
         ),
-        "a site of last week": view(ONE_BY_ONE, kind="uid", age=9, novel=40, recipients=40, messages=2),
-        "one that never wrote before": view(kind="uid", novel=40, recipients=40, messages=2),
+        "in the first days of an installation": view(kind="uid", seen=0.0, novel=40, messages=2),
         "a person": view(ONE_BY_ONE, novel=40, recipients=40, messages=1),
     },
     "guessed": {
@@ -309,6 +318,14 @@ def test_it_stays_quiet(signal: str, seen: View) -> None:
 
 def test_each_signal_has_a_case_of_both() -> None:
     assert set(FIRES) == set(QUIET) == {name for name, _, _ in SIGNALS}
+
+
+@pytest.mark.parametrize(("days", "age"), [((), 400.0), (ONE_BY_ONE, fan_out.KNOWN_FOR - 1)])
+def test_of_a_site_that_is_hardly_known_many_recipients_at_once_say_less(
+    days: Sequence[Counts], age: float
+) -> None:
+    known, new = view(ONE_BY_ONE, "uid", novel=40, messages=2), view(days, "uid", age, novel=40, messages=2)
+    assert weight("fan-out", known) == fan_out.WEIGHT > weight("fan-out", new) == fan_out.UNKNOWN
 
 
 # --- outcomes -------------------------------------------------------------------------------------
