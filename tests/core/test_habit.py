@@ -54,6 +54,14 @@ def test_the_last_week_does_not_count_yet() -> None:
     assert habit({DELAY + 1: 5000, DELAY + 2: 5000}).recipients == 5000
 
 
+def test_quarters_of_the_day_are_counted_by_days_with_mail() -> None:
+    ledger, midnight = Ledger(), T0 - T0 % DAY
+    for ago, hour in ((9, 1), (9, 7), (10, 8), (10, 11), (12, 23), (3, 7), (0, 13)):
+        ledger.add(Counter.RECIPIENTS, midnight - ago * DAY + hour * 3600, 5)
+    assert habit_of(ledger, T0 - 400 * DAY, midnight).quarters == (1, 2, 0, 1)
+    assert habit_of(ledger, T0 - YOUNG * DAY, midnight + DAY).quarters == (1, 3, 0, 1)
+
+
 def test_of_who_is_younger_than_two_weeks_all_but_the_last_day_counts() -> None:
     assert habit({1: 20, 2: 30}, age=YOUNG).recipients == 20
     assert habit({1: 20, 2: 30}, age=OLD - 0.01).recipients == 20

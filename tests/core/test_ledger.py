@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock.core.habit import QUARTER
 from penstock.core.ledger import KEEP, MOST_ENTRIES, SLOT, Counter, Ledger, whole, window_since
 
 T0 = 1_700_000_000
@@ -428,6 +429,26 @@ def test_nothing_tells_when_entries_were_merged(events: list[Event], steps: list
         assert merged.busiest(R, now, windows[-1], HOUR) == ledger.busiest(R, now, windows[-1], HOUR)
         assert merged.spans(R, now, DAY, HOUR) == ledger.spans(R, now, DAY, HOUR)
         assert merged.daily((R, K), now, 31) == ledger.daily((R, K), now, 31)
+        assert merged.times(R, now, windows[2]) == ledger.times(R, now, windows[2])
+        begun = now - now % QUARTER
+        mailed, told = (
+            {at // QUARTER for at, _ in one.times(R, begun, 31 * DAY)} for one in (merged, ledger)
+        )
+        assert mailed == told
+
+
+@given(histories(), st.integers(0, 2 * DAY))
+@settings(max_examples=80, deadline=None)
+def test_times_tell_when_all_of_it_was_counted_as_exactly_as_slots_are(
+    events: list[Event], later: int
+) -> None:
+    ledger, now = filled(events), max(at for at, _, _ in events) + later
+    window = whole(DAY, now)
+    times = ledger.times(R, now, window)
+    assert sum(n for _, n in times) == ledger.sums(now, [window])[0][R]
+    off = SLOT + resolution(2 * DAY)
+    mine = [at for at, counter, n in events if counter == R and n]
+    assert all(any(abs(second - at) <= off for at in mine) for second, _ in times)
 
 
 @given(histories(), st.integers(0, 2 * DAY))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,7 @@ from penstock.signals import (
     persistence,
     refusals,
     rotation,
+    time_of_day,
     timing,
 )
 from penstock.signals.view import BURST_HOUR, RECENT, WINDOWS, Alike, Travel, View, busiest_hour
@@ -43,6 +45,14 @@ ONE_BY_ONE = [{"recipients": 3, "messages": 3}] * 28
 
 HOPS = Travel(jumps=6, countries=7, km=9800.0, seconds=45.0, route="DE to BR")
 """A bot's: another country for each mail."""
+
+
+def at_noon(days: Sequence[Counts], novel: int, now: int = 0) -> View:
+    """So many new recipients at the time of day at which it always mails, and so many at night."""
+    ledger = ledger_of({"novel": now}, {}, days)
+    ledger.add(Counter.NOVEL, T0 - DAY // 2, novel)
+    return view_of(ledger, T0)
+
 
 FIRES: dict[str, dict[str, View]] = {
     "bounces": {
@@ -126,6 +136,10 @@ FIRES: dict[str, dict[str, View]] = {
     },
     "spread": {"consumers": view(novel=30, freemail=28)},
     "strangers": {"nobody knows them": view(novel=30, strangers=30)},
+    "time-of-day": {
+        "at night": view(QUIET_MONTH, novel=6),
+        "most of it": at_noon(QUIET_MONTH, novel=2, now=5),
+    },
     "timing": {
         "every ten seconds": view(QUIET_MONTH, novel=20, messages=20, steady=17),
         "as fast as it can, some to a message": view(QUIET_MONTH, novel=60, messages=12, steady=10),
@@ -273,6 +287,13 @@ QUIET: dict[str, dict[str, View]] = {
         "half are known here": view(novel=30, strangers=15),
         "a person's day": view(novel=3, strangers=3),
     },
+    "time-of-day": {
+        "in office hours": at_noon(QUIET_MONTH, novel=60),
+        "half of it late": at_noon(long_ago(*[{"recipients": 3}] * 6), novel=30, now=6),
+        "a person's night": view(QUIET_MONTH, novel=4),
+        "whose hours nobody knows": view(QUIET_MONTH[:7], novel=60),
+        "a web site": view(QUIET_MONTH, kind="uid", novel=60),
+    },
     "timing": {
         "a person with much to do": view(QUIET_MONTH, novel=20, messages=20, steady=1),
         "letters from the outbox": view(QUIET_MONTH, novel=10, messages=10, steady=8),
@@ -326,6 +347,18 @@ def test_of_a_site_that_is_hardly_known_many_recipients_at_once_say_less(
 ) -> None:
     known, new = view(ONE_BY_ONE, "uid", novel=40, messages=2), view(days, "uid", age, novel=40, messages=2)
     assert weight("fan-out", known) == fan_out.WEIGHT > weight("fan-out", new) == fan_out.UNKNOWN
+
+
+def test_between_two_quarters_of_the_day_is_between_their_habits() -> None:
+    """Who mails until the evening is not up at night, nor strange a little later."""
+    habit = view(QUIET_MONTH).habit
+    assert habit.quarters[1] > 9 and sum(habit.quarters) == habit.quarters[1]
+    said = []
+    for hour in (9, 12, 13, 14, 15, 21, 3, 5, 6, 9):
+        seen = replace(view(QUIET_MONTH, novel=9), times=[(hour * HOUR, 9)])
+        said.append(weight("time-of-day", seen))
+    assert said[:5] == sorted(said[:5]) and said[5:] == sorted(said[5:], reverse=True)
+    assert said[0] == said[-1] == 0 and said[4] == said[5] == time_of_day.MOST
 
 
 # --- outcomes -------------------------------------------------------------------------------------

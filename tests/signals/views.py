@@ -20,6 +20,7 @@ from penstock.signals.view import (
     at_one_go,
     busiest_hour,
     hours_of_day,
+    times_of_day,
 )
 
 T0 = 1_700_000_000
@@ -101,6 +102,7 @@ def view_of(
         busiest=busiest_hour(ledger, week, at, RECENT),
         at_one_go=at_one_go(ledger, week, at, WINDOWS[3]),
         hours=hours_of_day(ledger, day, at),
+        times=times_of_day(ledger, day, usual, at, WINDOWS[2]),
     )
 
 

@@ -41,13 +41,17 @@ COUNTERS: Final = (
 )
 
 
+Quarters = tuple[int, int, int, int]
+
+
 @dataclass(slots=True)
 class Habit:
     """``recipients``, ``novel``, ``networks``, ``envelopes``, ``steady``, ``fan_out`` (recipients beyond one
     for each message): on the second-busiest of the days that count; ``novel_share``: of the recipients of
     these days, smoothed; ``dead``, ``proven``: what became of the new ones. ``active``: days with mail in the
     last 30, today left out; ``age``: days since the sender was first seen; ``quiet``: days since its last
-    mail before today, or before it came under suspicion (``DAYS`` when there was none)."""
+    mail before today, or before it came under suspicion (``DAYS`` when there was none). ``quarters``: on how
+    many of the days that count it mailed in each quarter of the day (UTC)."""
 
     recipients: int
     novel: int
@@ -62,6 +66,7 @@ class Habit:
     age: float
     quiet: int
     at: int
+    quarters: Quarters = (0, 0, 0, 0)
 
 
 def habit_of(ledger: Ledger, first_seen: int, at: int, doubted_since: float = float("inf")) -> Habit:
@@ -85,7 +90,18 @@ def habit_of(ledger: Ledger, first_seen: int, at: int, doubted_since: float = fl
         age=age,
         quiet=min(DAYS, next((i for i, n in enumerate(mailed[before:]) if n), DAYS) + 1),
         at=at,
+        quarters=_quarters(ledger, at, begin),
     )
+
+
+def _quarters(ledger: Ledger, at: int, begin: int) -> Quarters:
+    """Days that ended ``begin`` days before ``at`` or earlier, by the quarters in which there was mail."""
+    end = (at - begin * 86400) // QUARTER
+    mailed = {second // QUARTER for second, _ in ledger.times(int(Counter.RECIPIENTS), at, DAYS * 86400)}
+    first, second, third, fourth = (
+        sum(1 for quarter in mailed if quarter < end and quarter % 4 == i) for i in range(4)
+    )
+    return first, second, third, fourth
 
 
 def _second(values: list[int]) -> int:

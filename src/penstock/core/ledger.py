@@ -272,6 +272,21 @@ class Ledger:
         }
         return len({(now - slot) // each for slot in ends if slot >= first})
 
+    def times(self, counter: int, at: int, window: int) -> list[tuple[int, int]]:
+        """(second, count) of what was counted in the ``window`` that ends at ``at``, oldest first.
+
+        Entries are read as in ``busiest``."""
+        self._turn(self._slot)
+        entries, now = self._entries, at // SLOT
+        begin = bisect_left(entries, (at - window) // SLOT << _SLOT_SHIFT)
+        end = bisect_left(entries, now + AHEAD + 1 << _SLOT_SHIFT, begin)
+        found: dict[int, int] = {}
+        for entry in entries[begin:end]:
+            if entry >> _COUNT_BITS & _COUNTER == counter and entry & _MOST:
+                slot = _end(entry >> _SLOT_SHIFT, now)
+                found[slot] = found.get(slot, 0) + (entry & _MOST)
+        return [(slot * SLOT, count) for slot, count in found.items() if slot >= 0]
+
     def daily(self, counters: Sequence[int], at: int, days: int) -> list[list[int]]:
         """For each counter the sums of the days (24 hours each) that ended 0, 1, … days before ``at``.
 

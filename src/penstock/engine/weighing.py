@@ -20,6 +20,7 @@ from penstock.signals.view import (
     busiest_hour,
     calm_for,
     hours_of_day,
+    times_of_day,
 )
 
 Adjust = Callable[[Sender, float, list[Finding]], list[Finding]]
@@ -60,10 +61,11 @@ class Weighing:
         now, hour, day, week = sender.ledger.sums(second, windows)
         found = familiar.networks.today(watch.network, second) if day[Counter.FOREIGN] else None
         kind, _, name = sender.key.partition(":")
+        usual = familiar.usual(sender, at)
         return View(
             second,
             kind,
-            familiar.usual(sender, at),
+            usual,
             watch.habit,
             now,
             hour,
@@ -72,6 +74,7 @@ class Weighing:
             busiest=busiest_hour(sender.ledger, week, second, recent),
             at_one_go=at_one_go(sender.ledger, week, second, windows[3]),
             hours=hours_of_day(sender.ledger, day, second),
+            times=times_of_day(sender.ledger, day, usual, second, windows[2]),
             seen=familiar.seen(sender, at),
             shared=len(found.accounts) if found is not None else 0,
             shared_known=found.known if found is not None else 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -19,6 +20,9 @@ BUSY_DAY: Final = 30
 
 RECENT: Final = 2 * DAY
 """Seconds for which a burst is remembered: a day later its end is all that a window of a day still sees."""
+
+
+Times = Sequence[tuple[int, int]]
 
 
 class Alike(NamedTuple):
@@ -111,12 +115,18 @@ def hours_of_day(ledger: Ledger, day: list[int], at: int) -> int:
     return ledger.spans(Counter.NOVEL, at, DAY, HOUR) if day[Counter.NOVEL] > BUSY_DAY else 0
 
 
+def times_of_day(ledger: Ledger, day: list[int], usual: Usual, at: int, window: int) -> Times:
+    """When it wrote to the new recipients of the day (``window``), if these are more than usual."""
+    return ledger.times(Counter.NOVEL, at, window) if day[Counter.NOVEL] > usual.novel else ()
+
+
 @dataclass(slots=True)
 class View:
     """``now`` (five minutes), ``hour``, ``day``, ``week``: sums by counter. ``seen``: how well the sender
     is known, from 0 to 1.
     ``busiest``: new recipients of the busiest hour of two days; ``at_one_go``: of the week, from foreign
-    networks, as many as one letter to many explains; ``hours`` of the day in which it wrote to new ones.
+    networks, as many as one letter to many explains; ``hours`` of the day in which it wrote to new ones;
+    ``times``: (second, new recipients) of the day, if these are more than usual.
     ``shared``: accounts to which the sender's newest client network is foreign today, ``shared_known`` and
     ``shared_novel``: their recipients, known and new to them. ``tainted``: the network was seen in an
     incident. ``refused_elsewhere``: the share of all other senders' recipients that was refused for
@@ -135,6 +145,7 @@ class View:
     busiest: int = 0
     at_one_go: int = 0
     hours: int = 0
+    times: Times = ()
     seen: float = 1.0
     shared: int = 0
     shared_known: int = 0
