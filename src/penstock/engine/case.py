@@ -32,7 +32,7 @@ OF_SCRIPT: Final = 3
 EVEN: Final = 0.0
 """Suspicion from which a stranger is likelier than the owner."""
 
-AT_HOME: Final = 15
+AT_HOME: Final = 30
 """So many times as many canaries for a login against which only its flow speaks, and dead addresses: what
 a stolen password sends comes from elsewhere or under other names, and the outcomes of a letter to everybody
 are known in seconds."""
@@ -48,7 +48,7 @@ MOST_OF_TRIAL: Final = 50
 """New recipients of a message that goes as a whole."""
 
 MOST_MET: Final = 1000
-MOST_UNDER_WAY: Final = 200
+MOST_UNDER_WAY: Final = 300
 
 
 @dataclass(slots=True)
