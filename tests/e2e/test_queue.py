@@ -300,6 +300,32 @@ def test_beyond_the_budget_what_would_be_held_is_refused(platform: Platform) -> 
     assert platform.sink.deliveries() == Counter(f"a{n}@x.test" for n in range(3))
 
 
+def test_what_was_held_over_a_limit_goes_by_itself_when_there_is_room(platform: Platform) -> None:
+    """Oldest first, once, counted once, also after a kill; what a person holds stays."""
+    few = POLICY.replace("100000/h", "2/20s").replace("messages = []", 'over_limit = "hold"\nmessages = []')
+    platform._profiles = few.format(profile="personal", more="")
+    platform.configure(rate=60000)
+    platform.ask("reload")
+    mine = platform.send("alice", "a0", "a1", "a2", "a3")
+    platform.sink.wait_for(2)
+    assert set(platform.postfix.held()) == set(mine[2:])
+    wait_until(lambda: platform.ask("status")["queue"]["held"] == 2, what="a look at the queue")
+    platform.penstock.kill()
+    platform.penstock.start()
+    (others,) = platform.send("bob", "b")
+    platform.sink.wait_for(3)
+    platform.postfix.set(defer_transports="smtp")
+    (kept,) = platform.send("carol", "c")
+    platform.queue("hold", kept)
+    platform.postfix.set(defer_transports="")
+    platform.sink.wait_for(5)
+    assert set(platform.postfix.held()) == {kept}
+    assert platform.sink.deliveries() == Counter(f"{name}@x.test" for name in ("a0", "a1", "a2", "a3", "b"))
+    assert others not in platform.places()
+    week = platform.ask("show", sender=ALICE)["week"]
+    assert [sum(day[what] for day in week) for what in ("recipients", "messages", "refused")] == [4, 4, 2]
+
+
 def _cli(platform: Platform, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "penstock", "queue", *arguments, "--state", str(platform.penstock.state)]
     return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)

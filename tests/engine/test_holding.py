@@ -84,6 +84,49 @@ def test_it_goes_when_its_sender_may_send_again_and_is_never_held_again() -> Non
     assert look(rows, *released).to_hold == []
 
 
+def test_what_the_gate_has_held_waits_until_its_sender_has_room_oldest_first() -> None:
+    rows: dict[Key, Row] = {}
+    asked: list[str] = []
+
+    def seen(room: int, *seen: Entry, stopped: bool = False) -> Look:
+        def has_room(row: Row, entry: Entry) -> bool:
+            asked.append(row.queue_id)
+            return len(asked) <= room
+
+        asked.clear()
+        found = Look(
+            rows, lambda owner: Stop(stopped), T0 + 9, lambda *one: one != ("C3D4E5", ALICE), has_room
+        )
+        for each in seen:
+            found.take(INSTANCE, each, ALICE)
+        found.end()
+        return found
+
+    held = entry("hold", arrival=AT + 1), entry("hold", "B2C3D4"), entry("hold", "C3D4E5", AT - 9)
+    assert ids(seen(0, *held).to_release) == [] and asked == ["B2C3D4", "A1B2C3"]
+    assert {row.wish for row in rows.values()} == {Wish.WAIT} and len(rows) == 2, "a person holds the third"
+    assert ids(seen(1, *held).to_release) == ["B2C3D4"]
+    found = seen(0, *held)
+    assert ids(found.to_release) == ["B2C3D4"] and asked == ["A1B2C3"], (
+        "it was charged, and is not asked again"
+    )
+    assert [row.queue_id for row, _ in found.waiting] == ["A1B2C3"]
+    seen(9, *held, stopped=True)
+    assert asked == [] and {row.wish for row in rows.values()} == {Wish.HOLD}, (
+        "it is held with its sender now"
+    )
+    assert ids(seen(0, *held).to_release) == ["B2C3D4", "A1B2C3"], "and goes with its sender"
+
+
+def test_what_waits_and_is_let_go_at_the_mta_stays_so() -> None:
+    rows: dict[Key, Row] = {}
+    for queue in ("hold", "deferred", "hold"):
+        found = Look(rows, lambda owner: Stop(), T0 + 9, lambda *one: True)
+        found.take(INSTANCE, entry(queue), ALICE)
+        found.end()
+    assert [row.wish for row in rows.values()] == [Wish.RELEASED] and not found.waiting
+
+
 def test_what_somebody_releases_at_the_mta_stays_released() -> None:
     rows: dict[Key, Row] = {}
     frozen(rows, "A1B2C3")
@@ -228,4 +271,4 @@ def test_the_gate_tells_what_lies_in_the_queue_and_whose_it_is() -> None:
         client.rcpt(f"r{n}@x.test")
         client.queue_id = queue_id
         client.end(1, 5000)
-    assert told == [("A1B2C3", ALICE, False), ("B2C3D4", ALICE, True)]
+    assert told == [("A1B2C3", ALICE, None), ("B2C3D4", ALICE, ["r1@x.test"])]

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 from collections import Counter as Tally
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -21,6 +21,7 @@ from penstock.app.node import Node
 from penstock.app.queue_limits import Limits
 from penstock.app.queue_owners import Owners
 from penstock.app.queue_stops import Stops
+from penstock.app.queue_waiting import WaitingMail
 from penstock.core.events import Attempt, Message
 from penstock.core.incident import Incident, Verdict
 from penstock.core.sender import Sender
@@ -41,6 +42,9 @@ ROUNDS: Final = 4
 """Looks in a row after which what still is not as wanted has to wait for the next time."""
 
 EVERY: Final = 60.0
+ROOM_EVERY: Final = 10.0
+"""Seconds between two looks while mail waits for its sender to have room."""
+
 SETTLE: Final = 5.0
 """Seconds after a change of standing until the second look: mail that was just coming in lies there then."""
 
@@ -73,6 +77,7 @@ class QueueKeeper:
         self._gone: list[Key] = []
         self._owners = Owners(node.sent)
         self._stops = Stops(node.engine.roster, node.clock)
+        self._waiting = WaitingMail(node.engine, node.clock)
         self._due: dict[str, deque[Row]] = {}
         self._pace = Pace(node.settings.queue.release_per_minute)
         self._limits = Limits(queue)
@@ -137,13 +142,16 @@ class QueueKeeper:
             self._stops.hear(sender.key, new.stopped)
             self._kick.set()
 
-    def _on_queued(self, attempt: Attempt, sender: str, held: bool) -> None:
-        """A message lies in the MTA's queue."""
+    def _on_queued(self, attempt: Attempt, sender: str, held: Sequence[str] | None) -> None:
+        """A message lies in the MTA's queue. ``held``: its recipients, if it does not leave."""
         message = Message(attempt.at, attempt.host, attempt.queue_id)
         message.recipients, message.size = attempt.recipient_count, attempt.size
         self._node.sent.remember(message, sender)
-        if held:
+        if held is not None:
             self._node.engine.budget.weigh(sender, attempt.at, attempt.size)
+            if not self._waiting:
+                self._next = min(self._next, asyncio.get_running_loop().time() + SETTLE)
+            self._waiting.put(attempt.queue_id, sender, held)
 
     def _on_verdict(self, incident: Incident) -> None:
         """An incident was judged: mail of the compromised may be dropped without a further word."""
@@ -264,7 +272,8 @@ class QueueKeeper:
                 await self._work()
             await self._limits.learn(loop.time())
             took = loop.time() - began
-            self._next = loop.time() + max(SETTLE if kicked else EVERY, took * SHARE)
+            soon = SETTLE if kicked else ROOM_EVERY if self._waiting else EVERY
+            self._next = loop.time() + max(soon, took * SHARE)
             self.problem = ""
             await asyncio.sleep(min(took, SETTLE))  # however often it is kicked, half of the time is free
         if self._due:
@@ -288,13 +297,14 @@ class QueueKeeper:
         budget = self._node.engine.budget
         now = self._node.clock()
         budget.begin(now)
-        look = Look(self._rows, self._stops.look(), now)
+        look = Look(self._rows, self._stops.look(), now, self._waiting.waits, self._waiting.has_room)
         try:
             await self._scan(look.take, self._owners)
             look.end()
         finally:
             self._dirty |= look.changed
             self._gone += look.gone
+        self._waiting.keep({row.queue_id for row, _ in look.waiting})
         await self._write()
         budget.settle(look.lying)
         return look

@@ -22,6 +22,9 @@ from penstock.core.sender import Sender
 ASKS_END = "penstock/rcpt+eom"
 """The ``policy_context`` of a set-up in which END-OF-MESSAGE is always asked."""
 
+RELEASED = "released"
+"""The context of mail that was held, asked about again by ourselves."""
+
 IDLE = 10.0
 """Seconds without a question after which a message that should end is taken for dead."""
 
@@ -75,7 +78,9 @@ class Flight:
         "verdict",
     )
 
-    def __init__(self, key: str, senders: Sequence[Sender], channel: Channel, at: float) -> None:
+    def __init__(
+        self, key: str, senders: Sequence[Sender], channel: Channel, at: float, released: bool = False
+    ) -> None:
         self.key = key
         self.senders = senders
         self.channel = channel
@@ -92,7 +97,7 @@ class Flight:
         self.verdict: Decision | None = None
         self.foreign = ""
         self.strangers = 0
-        self.released = False
+        self.released = released
 
     @property
     def airborne(self) -> bool:

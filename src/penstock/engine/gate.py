@@ -8,13 +8,13 @@ decision carries the ticket of the record that it rests on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from penstock.core.acquaintance import Acquaintance
 from penstock.core.decision import PASS, Decision
 from penstock.core.events import Attempt, began, kib_of
-from penstock.core.flight import ASKS_END, MOST_RECIPIENTS, Channel, Flight, Flights
+from penstock.core.flight import ASKS_END, MOST_RECIPIENTS, RELEASED, Channel, Flight, Flights
 from penstock.core.ledger import Counter
 from penstock.core.limits import FLOW, Unit
 from penstock.core.policy import WHOLE_MESSAGE, Policy, Verb
@@ -48,7 +48,7 @@ LANDED_KEPT: Final = 600.0
 class Engine:
     """The gate of one node. ``stamp``: gives the header line by which a report about mail of that sender
     is led back to it; None: no header is added. ``queued``: told of each message that lies in the MTA's queue
-    (attempt, sender, held). ``budget``: what may be held."""
+    (attempt, sender, the recipients if it is held). ``budget``: what may be held."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Engine:
         self.refusals = Refusals(records)
         self.flights = Flights()
         self.stamp: Callable[[str, float], str] | None = None
-        self.queued: Callable[[Attempt, str, bool], None] | None = None
+        self.queued: Callable[[Attempt, str, Sequence[str] | None], None] | None = None
         self.budget = Budget()
         self._book = Book(self.roster, self.refusals, counts)
         self._pausing = pausing = Pausing(self.roster, self._book)
@@ -179,7 +179,7 @@ class Engine:
         if refused is not None and began(a) >= self.started_at:
             self._refusing.rest(refused, flight, min(a.recipient_count, MOST_AT_ONCE), a.at)
         if self.queued is not None and a.queue_id and (refused is None or refused.verb is Verb.HOLD):
-            self.queued(a, flight.senders[0].key, refused is not None)
+            self.queued(a, flight.senders[0].key, None if refused is None else list(flight.recipients))
         return refused or PASS
 
     def _unasked(self, a: Attempt, channel: Channel) -> Flight | None:
@@ -224,7 +224,7 @@ class Engine:
         if a.at >= sender.replan_at:
             roster.replan(sender, a.at)
         lineage = (sender,) if sender.parent is None else sender.lineage()
-        flight = Flight(key, lineage, channel, a.at)
+        flight = Flight(key, lineage, channel, a.at, a.context == RELEASED)
         if a.instance:
             self.flights.add(flight)
         return flight

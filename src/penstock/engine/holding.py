@@ -30,8 +30,10 @@ Key = tuple[str, str]
 
 
 class Wish(StrEnum):
-    """What is wanted of a message. ``RELEASED``: it is done, and nothing holds it again by itself."""
+    """What is wanted of a message. ``WAIT``: it goes when its sender has room for it. ``RELEASED``: it is
+    done, and nothing holds it again by itself."""
 
+    WAIT = "wait"
     HOLD = "hold"
     RELEASE = "release"
     RELEASED = "released"
@@ -43,7 +45,7 @@ class Wish(StrEnum):
 class Row:
     """One message. ``owner``: the sender that it is charged to; ``envelope``: its envelope sender.
 
-    ``auto``: held with its sender's standing, and goes with it. ``seen``: was seen on hold, and it was this
+    ``auto``: held by us, and goes when its sender may send. ``seen``: was seen on hold, and it was this
     message. ``missed``: looks in a row in which it was not there.
     """
 
@@ -63,6 +65,11 @@ class Row:
     def key(self) -> Key:
         """Its place in the rows."""
         return self.instance, self.queue_id
+
+    @property
+    def age(self) -> tuple[int, str]:
+        """The order in which mail goes out, oldest first."""
+        return self.arrival, self.queue_id
 
     def is_of(self, entry: Entry) -> bool:
         """The entry is this message, and no later one of the same id."""
@@ -86,7 +93,9 @@ def row_for(instance: str, entry: Entry, owner: str, wish: Wish, auto: bool, at:
 
 
 class Look:
-    """One look at the queue. Feed it every entry, then ``end``.
+    """One look at the queue. Feed it every entry, then ``end``. ``stop``: of a sender; ``waits``: whether the
+    gate has held a message of that id because this sender had no room for it; ``has_room``: whether it has
+    now, and then it is charged.
 
     ``changed``: rows to be written; ``gone``: rows to be forgotten. ``to_hold``, ``to_drop``,
     ``to_bounce``: what to do now; ``to_release``: what may go, at its pace, oldest first. ``mistaken``:
@@ -95,9 +104,18 @@ class Look:
     before this second, by owner; ``oldest``: arrival of the oldest message that we hold, by instance.
     """
 
-    def __init__(self, rows: dict[Key, Row], stop: Callable[[str], Stop], at: float) -> None:
+    def __init__(
+        self,
+        rows: dict[Key, Row],
+        stop: Callable[[str], Stop],
+        at: float,
+        waits: Callable[[str, str], bool] = lambda queue_id, owner: False,
+        has_room: Callable[[Row, Entry], bool] = lambda row, entry: False,
+    ) -> None:
         self._rows = rows
         self._stop = stop
+        self._waits = waits
+        self._has_room = has_room
         self._at = at
         self._met: set[Key] = set()
         self.changed: dict[Key, Row] = {}
@@ -107,6 +125,7 @@ class Look:
         self.to_drop: list[Row] = []
         self.to_bounce: list[Row] = []
         self.to_release: list[Row] = []
+        self.waiting: list[tuple[Row, Entry]] = []
         self.held = NOTHING
         self.lying: dict[str, Amount] = {}
         self.oldest: dict[str, int] = {}
@@ -141,7 +160,11 @@ class Look:
                 row.missed += 1
                 if row.missed >= MISSES:
                     self._forget(key)
-        self.to_release.sort(key=lambda row: (row.arrival, row.queue_id))
+        for row, entry in sorted(self.waiting, key=lambda pair: pair[0].age):
+            if self._has_room(row, entry):
+                self._wish(row, Wish.RELEASE)
+                self.to_release.append(row)
+        self.to_release.sort(key=lambda row: row.age)
 
     def _forget(self, key: Key) -> None:
         del self._rows[key]
@@ -165,21 +188,27 @@ class Look:
             row = row_for(instance, entry, owner, Wish.HOLD, True, self._at)
             self._keep(row)
             if entry.held:
-                self._lies(row)
+                self._lies(row, entry)
             else:
                 self.to_hold.append(row)
+        elif entry.held and not stop.stopped and self._waits(entry.queue_id, owner):
+            row = row_for(instance, entry, owner, Wish.WAIT, True, self._at)
+            self._keep(row)
+            self._lies(row, entry)
 
     def _pursue(self, row: Row, entry: Entry) -> None:
         """A message with a row: what is still to be done about it?"""
         row.missed = 0
-        if row.auto and row.wish in (Wish.HOLD, Wish.RELEASE):
-            self._wish(row, Wish.HOLD if self._stop(row.owner).stopped else Wish.RELEASE)
+        if row.auto and row.wish in (Wish.HOLD, Wish.RELEASE, Wish.WAIT):
+            stopped = self._stop(row.owner).stopped
+            waits = row.wish is Wish.WAIT and entry.held
+            self._wish(row, Wish.HOLD if stopped else Wish.WAIT if waits else Wish.RELEASE)
         if entry.held:
             if not row.seen:
                 row.seen = True
                 self.frozen += 1
                 self._keep(row)
-            self._lies(row)
+            self._lies(row, entry)
         elif row.wish is Wish.DROP or (row.wish is not Wish.RELEASED and not row.seen):
             if row.wish is Wish.RELEASE:
                 self._wish(row, Wish.RELEASED)
@@ -193,11 +222,13 @@ class Look:
             row.wish = wish
             self._keep(row)
 
-    def _lies(self, row: Row) -> None:
+    def _lies(self, row: Row, entry: Entry) -> None:
         """It is on hold."""
         due = {Wish.RELEASE: self.to_release, Wish.DROP: self.to_drop, Wish.BOUNCE: self.to_bounce}
         if row.wish in due:
             due[row.wish].append(row)
+        elif row.wish is Wish.WAIT:
+            self.waiting.append((row, entry))
         if row.wish is not Wish.RELEASED:
             oldest = self.oldest.get(row.instance, row.arrival)
             self.oldest[row.instance] = min(oldest, row.arrival)

@@ -26,9 +26,10 @@ from penstock.core.acquaintance import Acquaintance
 from penstock.core.decision import Refusal
 from penstock.core.events import Accepted, Attempt, Bounced, Deferred, Delivered, Event, LoggedIn, Message
 from penstock.core.flight import Channel
-from penstock.core.limits import FLOW, Unit
+from penstock.core.limits import Unit
 from penstock.core.policy import Policy, Verb
-from penstock.core.sender import PLAN_LASTS, Excess, Sender, check
+from penstock.core.sender import PLAN_LASTS, Excess, Sender
+from penstock.engine.releasing import Releasing
 from penstock.ports import Directory
 from penstock.study.asking import AskedAtOnce, Stopped
 from penstock.study.incident import Incident, Incidents
@@ -79,6 +80,7 @@ class Replay:
         self._engine = AskedAtOnce(
             policy, directory, memory, memory, memory, memory, Acquaintance(b"replay"), 0.0
         )
+        self._releasing = Releasing(self._engine)
         self.origins = self._engine.origins
         self.journeys = self._engine.detector.journeys
         self._incidents = Incidents(self._engine.roster, self._engine.detector)
@@ -290,21 +292,10 @@ class Replay:
 
     def _may_go(self, waiting: Waiting, at: float) -> bool:
         """Whether a held message would pass: seen without asking, because no client asks for it again."""
-        sender, n, detector = waiting.sender, len(waiting.recipients), self._engine.detector
-        if sender.standing.stopped or at < sender.blocked_until or at < waiting.not_before:
+        sender, n = waiting.sender, len(waiting.recipients)
+        if at < waiting.not_before or not self._releasing.is_open(sender, n, at):
             return False
-        case = detector.cases.get(sender.key)
-        slowed = case is not None and case.slowed and detector.mode == "enforce"
-        # Of several recipients all must be canaries.
-        if slowed and (detector.is_full(sender, at) or (n > 1 and case is not None and case.under_way)):
-            return False
-        full = [
-            (each, excess)
-            for each in sender.lineage()
-            for excess in check(each, int(at), n, 1, 0)
-            if excess.limit.mode != "shadow"
-            and not (excess.limit.unit in FLOW and detector.vouches(sender, excess, at))
-        ]
+        full = self._releasing.over(sender, n, at)
         waiting.not_before = max([0.0, *(_room_at(each, excess, n, at) for each, excess in full)])
         return not full
 
