@@ -16,7 +16,7 @@ from e2e.test_setup_postfix import files, reloads, settings
 from penstock.cli.doctor import doctor
 from penstock.cli.setup import setup
 from penstock.mta.postconf import SEARCH
-from rig.base import free_port
+from rig.base import answers, free_port, wait_until
 from rig.penstock import Penstock
 from rig.policy import PolicyServer
 from rig.postfix import Postfix, asks
@@ -72,7 +72,9 @@ class Here:
         return done.output
 
     def send(self, content: str, port: int = 0) -> None:
-        client = Client(port or self.port, "", OURS)
+        port = port or self.port
+        wait_until(lambda: answers(port), what=f"Postfix on port {port}")  # it says first that it reloads
+        client = Client(port, "", OURS)
         assert client.send("bounces@acme.example", [TO], content).accepted == [TO]
         client.close()
 
