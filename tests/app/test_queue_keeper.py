@@ -277,6 +277,9 @@ def test_without_a_queue_to_look_after(folder: Path) -> None:
     async def story() -> None:
         async with serving(folder) as service:
             assert service.queue is None and service.engine.queued is None
+            assert figures.degraded(service) == []
+            service.engine.budget.take(ALICE, service.clock())
+            assert "mail lies on hold and nobody lets it go" in figures.degraded(service)[0]
             with pytest.raises(AssertionError, match="the queue is not looked after"):
                 await command(folder, "queue")
 

@@ -256,6 +256,15 @@ def test_where_nobody_looks_a_day_is_what_counts() -> None:
     assert budget.take(ALICE, T0 + DAY)
 
 
+def test_held_mail_that_nobody_looks_after_is_told_for_a_day() -> None:
+    budget = Budget()
+    assert not budget.unseen(T0)
+    budget.take(ALICE, T0)
+    assert budget.unseen(T0 + 9) and not budget.unseen(T0 + DAY)
+    budget.blind = False
+    assert not budget.unseen(T0 + 9)
+
+
 def test_the_gate_refuses_what_it_may_not_hold_any_more() -> None:
     world = World(policy("1/h", over_limit=HOLD))
     world.engine.budget.adopt(2, 1 << 40)

@@ -27,6 +27,10 @@ def degraded(node: Node) -> list[str]:
         found.append(node.intake.problem)
     if node.queue is not None:
         found += node.queue.problems
+    if node.engine.budget.unseen(node.clock()):
+        found.append(
+            "mail lies on hold and nobody lets it go: turn on [queue], or see to it with postqueue -p"
+        )
     if node.places_problem:
         found.append(node.places_problem)
     return found + [f"no traffic on {name} for {seconds:.0f} s" for name, seconds in node.silent()]

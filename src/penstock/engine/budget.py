@@ -78,6 +78,10 @@ class Budget:
         """Something is, or was just now, put on hold."""
         return bool(self._lying or self._during or self._before or self._now)
 
+    def unseen(self, at: float) -> bool:
+        """Mail was put on hold within the day, and nobody looks after it."""
+        return self.blind and self.in_use and at < self._forget_at
+
     def begin(self, at: float) -> None:
         """Somebody begins to look at the queue."""
         self._turn(int(at))
