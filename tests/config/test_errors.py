@@ -313,12 +313,15 @@ WARNINGS = {
     "reports.listen = '0.0.0.0:24'": 'reports.listen: "0.0.0.0:24": strangers may reach it, '
     "and it asks nobody for a password",
     "listen.policy = []": "listen.policy: no listener: Postfix cannot ask",
-    "[listen]\npolicy = []\nmilter = '127.0.0.1:1'": "listen.policy: no listener: "
+    "queue.mta = 'exim'\n[listen]\npolicy = []\nmilter = '127.0.0.1:1'": "listen.policy: no listener: "
     "Postfix cannot ask about mail of SMTP clients",
-    "listen.milter = '0.0.0.0:10041'": 'listen.milter: "0.0.0.0:10041": strangers may reach it, '
-    "and it asks nobody for a password",
-    "listen.milter = '127.0.0.1:1'\n[profiles.script]\npaused = 'reroute slow:'": "profiles.script.paused: "
-    "a milter cannot reroute: such mail is held",
+    "queue.mta = 'exim'\nlisten.milter = '0.0.0.0:10041'": 'listen.milter: "0.0.0.0:10041": '
+    "strangers may reach it, and it asks nobody for a password",
+    "listen.milter = '127.0.0.1:1'": 'queue.mta: "off": '
+    'what "script" holds over a limit waits until a person releases it',
+    "queue.mta = 'exim'\nlisten.milter = '127.0.0.1:1'\n[profiles.script]\npaused = 'reroute slow:'": (
+        "profiles.script.paused: a milter cannot reroute: such mail is held"
+    ),
     "[senders.'uid:33']\nprofile = 'relay'\nuntil = 2020-01-01": 'senders."uid:33".until: '
     "the exception has ended: it no longer holds and may be removed",
     "[directory.command]\nargv = ['/nowhere/x']": 'directory.command.argv: "/nowhere/x": '

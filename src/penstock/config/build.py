@@ -50,6 +50,9 @@ def build(file: Document, document: Document, spot: Spot, at: float) -> Settings
     table = Table(document["listen"], spot.key("listen"), keys.LISTEN)
     listen = _listen(table)
     _check_milter(listen, profiles, spot.key("profiles"))
+    queue = queue_of(document["queue"], spot.key("queue"))
+    if listen.milter and queue.mta == "off":
+        _check_holds(profiles, spot.key("queue").key("mta"))
     professional = professional_of(document["professional"], spot.key("professional"), naming, profiles)
     if bool(professional) != bool(listen.milter_smarthost):
         table.spot(keys.MILTER_SMARTHOST).warn("a listener and [professional] customers belong together")
@@ -75,7 +78,7 @@ def build(file: Document, document: Document, spot: Spot, at: float) -> Settings
         logs=watch.logs(document["logs"], spot.key("logs")),
         local=local_of(document["local"], spot.key("local")),
         reports=_reports(document["reports"], spot.key("reports")),
-        queue=queue_of(document["queue"], spot.key("queue")),
+        queue=queue,
         content=content_of(document["content"], spot.key("content")),
         professional=professional,
         document=document,
@@ -126,6 +129,14 @@ def _check_milter(listen: Listen, profiles: Mapping[str, Profile], spot: Spot) -
         for what in ("over_limit", "paused", "locked"):
             if getattr(profile, what).verb is Verb.REROUTE:
                 spot.key(name).key(what).warn("a milter cannot reroute: such mail is held")
+
+
+def _check_holds(profiles: Mapping[str, Profile], spot: Spot) -> None:
+    """Warn about mail that nobody lets go."""
+    holds = [name for name, profile in profiles.items() if profile.over_limit.verb is Verb.HOLD]
+    if holds:
+        profiles_named = " and ".join(f'"{name}"' for name in holds)
+        spot.warn(f'"off": what {profiles_named} holds over a limit waits until a person releases it')
 
 
 def _check_reach(address: Address, spot: Spot) -> None:
