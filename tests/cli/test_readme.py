@@ -27,7 +27,7 @@ def test_the_readme_names_commands() -> None:
     assert len(INLINE) >= 4
 
 
-OFFLINE = ("classify", "report", "replay", "study")
+OFFLINE = ("baseline", "classify", "report", "replay", "study")
 """Commands that ask no running service."""
 
 
@@ -45,6 +45,7 @@ def test_a_command_about_files_of_the_readme_runs(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PENSTOCK_STATE", str(tmp_path / "state"))
     (tmp_path / "FILE").write_bytes(next(iter(SAMPLES.values())).raw())
     (tmp_path / "policy.toml").write_text("")
     weeks(3, 5).write(tmp_path / "mail.log")

@@ -30,6 +30,7 @@ from penstock.servers.http import HttpServer
 from penstock.servers.incident_desk import IncidentDesk
 from penstock.servers.policy import Gatekeeper, Traffic
 from penstock.servers.queue_desk import QueueDesk
+from penstock.stores import acquaintances, scripts
 from penstock.stores.acquaintances import AcquaintanceFile
 from penstock.stores.counts import CountLog
 from penstock.stores.places import BadPlaces
@@ -91,7 +92,7 @@ class Service(Node):
         self.counts = CountLog(settings.state, self.recovery)
         self.directory = parts.directory(settings)
         self.sent = SentIndex(settings.state / "sent.db", self.clock)
-        self.acquaintances = AcquaintanceFile(settings.state / "acquaintance.bin", self.clock)
+        self.acquaintances = AcquaintanceFile(settings.state / acquaintances.NAME, self.clock)
         self.engine = Engine(
             settings.policy,
             self.directory,
@@ -102,6 +103,7 @@ class Service(Node):
             self.acquaintances.acquaintance,
             now,
         )
+        self.engine.roster.watches_from(self.acquaintances.acquaintance.since)
         self._open_places()
         self._start_parts(loop)
         await self._open_queue()
@@ -143,7 +145,7 @@ class Service(Node):
         """What stands around the engine."""
         self.professionals = parts.smarthost(self.engine, self.settings)
         self.engine.origins.shared = frozenset(self.settings.local.shared_users)
-        self.scripts = ScriptFile(self.settings.state / "scripts.json", self.engine.origins)
+        self.scripts = ScriptFile(self.settings.state / scripts.NAME, self.engine.origins)
         self.scripts.load(self.started_at)
         self.directory.on_news = self.engine.roster.refresh
         self.records.on_late_memory = lambda memory: self.engine.take_over(memory, self.clock())

@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "report": "penstock.cli.report:report",
     "replay": "penstock.cli.replay:replay",
     "study": "penstock.cli.study:study",
+    "baseline": "penstock.cli.baseline:baseline",
     "reference": "penstock.cli.reference:reference",
 }
 """Command → where it is, in the order of the help."""

@@ -224,9 +224,13 @@ class Roster:
             self.set_standing(sender, following)
         plan(sender, self.policy, self.watching_since, at)
 
+    def watches_from(self, at: float) -> None:
+        """It is known from elsewhere that senders have been watched since then (a baseline of past logs)."""
+        self.watching_since = min(self.watching_since, at)
+
     def take_over(self, late: Remembered) -> None:
         """The records could be read only now: what they say holds, where nobody has decided since."""
-        self.watching_since = min(self.watching_since, late.installed_at)
+        self.watches_from(late.installed_at)
         for key, override in late.overrides.items():
             self.overrides.setdefault(key, override)
         for key, standing in late.standings.items():

@@ -39,6 +39,7 @@ from penstock.stores.damage import put_aside
 log = structlog.get_logger()
 
 EVERY: Final = 300.0
+NAME: Final = "acquaintance.bin"
 _MAGIC: Final = b"PSAQ"
 _VERSION: Final = 2
 _ORDER: Final = 1 if sys.byteorder == "little" else 2
@@ -149,7 +150,7 @@ def write(path: Path, known: Acquaintance, now: float) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _private(path: str, flags: int) -> int:
@@ -176,7 +177,8 @@ def _put(fd: int, data: bytes) -> None:
         data = data[os.write(fd, data) :]
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """What was renamed in it survives a power cut."""
     fd = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(fd)

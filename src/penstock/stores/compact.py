@@ -18,6 +18,7 @@ from typing import Final
 
 from penstock.core.ledger import Ledger
 from penstock.stores import countfile
+from penstock.stores.acquaintances import sync_folder
 from penstock.stores.recovery import add_rows, read_segment
 
 FEW: Final = 16
@@ -44,17 +45,11 @@ def compact(folder: Path, upto: int) -> None:
     damaged = {problem.partition(":")[0] for problem in problems}
     damaged |= {path.name for _, path in old if not countfile.is_whole(path)}
     target = countfile.snapshot_path(folder, upto)
-    part = target.with_suffix(".part")
-    with part.open("wb") as file:
-        writer = countfile.SnapshotWriter(file)
-        _merge(snapshot, changes, writer)
-        writer.close()
-        file.flush()
-        os.fsync(file.fileno())
+    part = countfile.write_part(target, lambda writer: _merge(snapshot, changes, writer))
     if target.name in damaged:
         _put_aside(target)
     part.replace(target)
-    _sync_folder(folder)
+    sync_folder(folder)
     for _, path in [*segments, *old]:
         if path == target:
             continue
@@ -142,14 +137,6 @@ def _carry_over(
         writer.add(first_seen, key, changed.apply(packed[4:], newest))
     elif max(first_seen, Ledger(packed[4:][-8:]).last_at()) > newest - FORGET:
         writer.add(first_seen, key, packed[4:])
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def main() -> None:

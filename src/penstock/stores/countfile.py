@@ -15,10 +15,11 @@ either both are there or neither is. A segment begins with the positions that ho
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 from zlib import crc32
@@ -208,6 +209,18 @@ class SnapshotWriter:
         if self._parts:
             self._file.write(block(SENDERS, b"".join(self._parts)))
             self._parts, self._size = [], 0
+
+
+def write_part(target: Path, fill: Callable[[SnapshotWriter], None]) -> Path:
+    """A snapshot beside its place, synced; the caller renames it."""
+    part = target.with_suffix(".part")
+    with part.open("wb") as file:
+        writer = SnapshotWriter(file)
+        fill(writer)
+        writer.close()
+        file.flush()
+        os.fsync(file.fileno())
+    return part
 
 
 def is_whole(path: Path) -> bool:

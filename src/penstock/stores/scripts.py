@@ -22,6 +22,8 @@ log = structlog.get_logger()
 
 EVERY: Final = 60.0
 
+NAME: Final = "scripts.json"
+
 
 class Learner(Protocol):
     """What learns whose a script is."""

@@ -72,14 +72,20 @@ class Tally:
 
 class Replay:
     """One policy over one stream of events. ``decisions``: a file for one JSON line for each message
-    that would not have passed at once."""
+    that would not have passed at once. ``known``: learns who has met whom."""
 
-    def __init__(self, policy: Policy, directory: Directory, decisions: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        directory: Directory,
+        decisions: TextIO | None = None,
+        known: Acquaintance | None = None,
+    ) -> None:
         self.tally = Tally()
         self._memory = memory = Memory()
-        self._engine = AskedAtOnce(
-            policy, directory, memory, memory, memory, memory, Acquaintance(b"replay"), 0.0
-        )
+        known = known or Acquaintance(b"replay")
+        self._engine = AskedAtOnce(policy, directory, memory, memory, memory, memory, known, 0.0)
+        self.senders = self._engine.roster.senders
         self._releasing = Releasing(self._engine)
         self.origins = self._engine.origins
         self.journeys = self._engine.detector.journeys
