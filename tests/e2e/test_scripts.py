@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import grp
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -219,6 +222,61 @@ def test_what_lies_in_the_queue_is_frozen_with_the_site(web: WebHost, sink: Sink
     web.pause(SITE)
     expected = [(f"script:{OTHER}:mailer.php", 1, 0), (f"script:{UID}:mailer.php", 1, 1)]
     wait_until(lambda: sorted(web.listed()) == sorted(expected), what="the site's mail to be frozen")
+
+
+def know_last_month(web: WebHost) -> None:
+    """Thirty days in which every site, ours among them, wrote to one new person a day."""
+    lines, now = [], time.time()
+    for age, uid in itertools.product(range(30, 0, -1), range(UID, UID + 12)):
+        stamp = datetime.fromtimestamp(now - age * 86400 + uid % 100, UTC).strftime("%Y-%m-%dT%H:%M:%S+00:00")
+        key = f"ABCDE{age:02X}{uid - UID:02X}"
+        lines += [
+            f"{stamp} mx postfix/pickup[7]: {key}: uid={uid} from=<www@example.com>",
+            f"{stamp} mx postfix/cleanup[8]: {key}: message-id=<{key}@mx.example.test>",
+            f"{stamp} mx postfix/qmgr[9]: {key}: from=<www@example.com>, size=900, nrcpt=1 (queue active)",
+            f"{stamp} mx postfix/smtp[10]: {key}: to=<visitor{age}.{uid}@example.net>, relay=mx.example.net"
+            "[192.0.2.1]:25, delay=1, delays=0.1/0/0.4/0.5, dsn=2.0.0, status=sent (250 2.0.0 Ok)",
+            f"{stamp} mx postfix/qmgr[9]: {key}: removed",
+        ]
+    past = web.folder.path / "last-month.log"
+    past.write_text("".join(f"{line}\n" for line in lines))
+    web.penstock.terminate()
+    web.penstock.cli("baseline", str(past), "--anew")
+    web.penstock.start()
+
+
+def test_a_letter_of_a_new_script_is_slowed_and_all_of_it_arrives(web: WebHost, sink: Sink) -> None:
+    """Nobody looks after it: what became of the first recipients, by the log, lets the held rest go."""
+    know_last_month(web)
+    web.submit(TO, f"{OTHER}:a.php", OTHER)
+    wait_until(lambda: web.penstock.cli("show", f"uid:{OTHER}")["week"][-1]["delivered"], what="an outcome")
+    web.postfix.set(defer_transports="smtp")
+    people = [f"member{n}@example.net" for n in range(40)]
+    for each in people:
+        web.submit(each, f"{UID}:news.php")
+    held = wait_until(lambda: len(web.postfix.held()), what="held messages")
+    assert 20 < held < 40
+    web.postfix.set(defer_transports="")
+    sink.wait_for(1 + len(people), 90)
+    web.postfix.wait_empty()
+    assert sink.deliveries() == Counter([TO, *people])
+    assert web.show(f"script:{UID}:news.php")["standing"]["state"] == "open"
+    assert web.hour(SITE) == len(people), "charged once, when it goes"
+
+
+def test_a_hijacked_script_is_paused_and_the_rest_of_its_mail_waits(web: WebHost, sink: Sink) -> None:
+    know_last_month(web)
+    people = [f"victim{n}@example.net" for n in range(60)]
+    sink.answers = dict.fromkeys(people[::4], "550 5.1.1 no such user")
+    for each in people:
+        web.submit(each, f"{UID}:x.php")
+    script = f"script:{UID}:x.php"
+    wait_until(lambda: web.show(script)["standing"]["state"] == "paused", what="a pause")
+    wait_until(lambda: len(web.postfix.held()) == len(web.postfix.queue()), what="nothing under way")
+    (incident,) = web.penstock.cli("incidents")["incidents"]
+    assert incident["sender"] == script
+    reached = sum(n for name, n in sink.deliveries().items() if name in people)
+    assert reached <= 15 and len(web.postfix.held()) >= 40
 
 
 def test_a_forged_header_names_nobody_else(web: WebHost, sink: Sink) -> None:

@@ -21,7 +21,7 @@ class Keeper(Releasing):
         self.world = world
 
     def go(self, *recipients: str) -> bool:
-        return self.let_go(ALICE, ENVELOPE, recipients, 2000, self.world.at)
+        return self.let_go(ALICE, "4Held", ENVELOPE, recipients, 2000, self.world.at)
 
 
 def test_what_was_held_over_a_limit_goes_when_the_window_has_moved_on() -> None:

@@ -65,7 +65,8 @@ class WaitingMail:
         if len(names) < entry.recipient_count and held is not None and held.owner == row.owner:
             names = held.recipients[: entry.recipient_count]
         unnamed = [f"#{n}" for n in range(len(names), entry.recipient_count)]
-        if not self._releasing.let_go(row.owner, row.envelope, [*names, *unnamed], row.size, self._clock()):
+        recipients, now = [*names, *unnamed], self._clock()
+        if not self._releasing.let_go(row.owner, row.queue_id, row.envelope, recipients, row.size, now):
             return False
         self._held.pop(row.queue_id, None)
         return True

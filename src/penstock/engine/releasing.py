@@ -46,8 +46,11 @@ class Releasing:
             and not (excess.limit.unit in FLOW and vouches(sender, excess, at))
         ]
 
-    def let_go(self, key: str, envelope: str, recipients: Sequence[str], size: int, at: float) -> bool:
-        """Whether a held message may go; then it is charged. ``key``: of its sender; ``size``: bytes."""
+    def let_go(
+        self, key: str, queue_id: str, envelope: str, recipients: Sequence[str], size: int, at: float
+    ) -> bool:
+        """Whether a held message may go; then it is charged, and not once more when the log tells of it.
+        ``key``: of its sender; ``size``: bytes."""
         engine, n = self._engine, len(recipients)
         try:
             sender = engine.roster.find(key)
@@ -61,7 +64,7 @@ class Releasing:
 
         def stops(stage: str, recipient: str, told: int) -> bool:
             asked = Attempt(
-                at, "", stage, "", envelope, recipient, told, "", name, size, "", RELEASED, key
+                at, "", stage, "", envelope, recipient, told, queue_id, name, size, "", RELEASED, key
             )  # fmt: skip
             return engine.decide(asked, channel).stops
 
