@@ -101,6 +101,12 @@ class Mail:
             at for lines in (self.others, *(letter.tail for letter in self.letters)) for at, _ in lines
         )
 
+    def split(self, at: float) -> tuple[Mail, Mail]:
+        """What began before that time, with all that became of it, and the rest."""
+        early = Mail([one for one in self.letters if one.begun < at], [o for o in self.others if o[0] < at])
+        late = Mail([one for one in self.letters if one.begun >= at], [o for o in self.others if o[0] >= at])
+        return early, late
+
     def write(self, path: Path) -> Path:
         """As one log."""
         lines = [*self.others, *(line for letter in self.letters for line in letter.head + letter.tail)]

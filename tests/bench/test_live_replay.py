@@ -28,10 +28,12 @@ import pytest
 from bench.detection.corpus import Corpus, make
 from bench.detection.params import Params
 from bench.detection.score import seconds
+from click.testing import CliRunner
 
 from app.playing import Mail, decisions, played, read
 from penstock.app import service
 from penstock.app.service import runner
+from penstock.cli.baseline import baseline
 from penstock.config import parse
 from penstock.core import explain
 from penstock.engine.case import CALM
@@ -192,6 +194,25 @@ def assert_alike(found: list[Affair], expected: list[Affair], enforced: bool, en
 def drift(affair: Affair) -> float:
     """Seconds by which the ends may differ: each look at a quiet sender is a sweep late at most."""
     return SWEPT * (1 + (affair.released - affair.opened) / CALM)
+
+
+def test_a_service_with_a_baseline_is_as_one_that_has_watched_all_the_time(
+    mail: Mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four weeks by `penstock baseline`, the rest lived through."""
+    cut = mail.first_at + 28 * 86400
+    early, late = mail.split(cut)
+    expected = affairs_of(json.loads(replayed(tmp_path, mail, "", "1")[0])["incidents"], "reasons")
+    state = tmp_path / "live" / "state"
+    arguments = [str(early.write(tmp_path / "early.log")), "--state", str(state), "--timezone", "UTC"]
+    done = CliRunner().invoke(baseline, arguments)
+    assert done.exit_code == 0, done.output
+    found = live(tmp_path, late, "", monkeypatch)
+    after = {key: [one for one in affairs if one.opened >= cut] for key, affairs in expected.items()}
+    assert found.keys() == {key for key, affairs in after.items() if affairs}
+    for sender, affairs in found.items():
+        assert_alike(affairs, after[sender], True, mail.last_at)
+    assert sum(affair.paused < math.inf for affairs in found.values() for affair in affairs) > 5
 
 
 def test_whoever_is_paused_live_is_paused_in_replay(

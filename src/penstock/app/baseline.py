@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -53,12 +54,17 @@ class Baseline:
             raise Occupied(str(folder))
         self.known = Acquaintance(secrets.token_bytes(KEY_BYTES))
 
-    def lay_down(self, senders: Mapping[str, Sender], origins: Origins, since: float) -> Path | None:
-        """Write it all, or nothing: raises OSError. ``since``: the first message's time. Returns where the
-        counts are that made room."""
+    def lay_down(
+        self, senders: Mapping[str, Sender], origins: Origins, first_at: float, last_at: float
+    ) -> Path | None:
+        """Write it all, or nothing: raises OSError. ``first_at``, ``last_at``: of the first and the last
+        message. Returns where the counts are that made room."""
+        self.known.since = first_at
+        for sender in senders.values():
+            sender.ledger.coarsen(int(last_at))
         aside = self._make_room() if self._old else None
         try:
-            self._write(senders, origins, since)
+            self._write(senders, origins)
         except OSError:
             self._take_back(aside)
             raise
@@ -85,22 +91,15 @@ class Baseline:
                 path.rename(self.folder / path.name)
             aside.rmdir()
 
-    def _write(self, senders: Mapping[str, Sender], origins: Origins, since: float) -> None:
-        self.known.since = since
+    def _write(self, senders: Mapping[str, Sender], origins: Origins) -> None:
         acquaintances.write(self.folder / acquaintances.NAME, self.known, self._now)
         owners = scripts.ScriptFile(self.folder / scripts.NAME, origins)
         asyncio.run(owners.save())
         if owners.problem:
             raise OSError(owners.problem)
         target = countfile.snapshot_path(self.folder, 1)
-        countfile.write_part(target, lambda writer: self._pack(senders, writer)).replace(target)
+        countfile.write_part(target, partial(_pack, senders)).replace(target)
         acquaintances.sync_folder(self.folder)
-
-    def _pack(self, senders: Mapping[str, Sender], writer: countfile.SnapshotWriter) -> None:
-        for sender in senders.values():
-            if len(sender.ledger):
-                sender.ledger.coarsen(int(self._now))
-                writer.add(sender.first_seen, sender.key, sender.ledger.pack())
 
     def _hand_over(self, aside: Path | None) -> None:
         """What root has written belongs to whom the folder belongs to."""
@@ -108,6 +107,12 @@ class Baseline:
         if os.geteuid() == 0 and owner.st_uid != 0:
             for path in (*_counted(self.folder), self.folder / LOCK, *([aside] if aside is not None else [])):
                 os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def _pack(senders: Mapping[str, Sender], writer: countfile.SnapshotWriter) -> None:
+    for sender in senders.values():
+        if len(sender.ledger):
+            writer.add(sender.first_seen, sender.key, sender.ledger.pack())
 
 
 def _counted(folder: Path) -> Iterator[Path]:

@@ -99,7 +99,7 @@ def _run(
         if not done.tally.messages:
             raise no_mail(summary_of(reading, done, problems(), 0.0))
         try:
-            aside = made.lay_down(done.senders, done.origins, done.tally.first_at)
+            aside = made.lay_down(done.senders, done.origins, done.tally.first_at, done.tally.last_at)
         except OSError as error:
             raise click.ClickException(f"{made.folder}: {error.strerror or error}") from None
         found = summary_of(reading, done, problems(), time.perf_counter() - begun)
