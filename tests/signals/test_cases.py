@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import log
 
 import pytest
 
@@ -396,12 +397,21 @@ def test_one_dead_address_says_less_among_few_than_at_a_slow_bots_pace() -> None
 
 def test_credit_of_the_morning_does_not_pay_for_the_afternoon() -> None:
     """What the hour says clearly counts in place of the day; what it says vaguely does not."""
-    alone = weight("bounces", view(newly_dead=6, proven=10))
-    assert alone > bounces.CLEAR
-    assert weight("bounces", view(earlier={"proven": 1000}, newly_dead=6, proven=10)) == alone
+    told = {"newly_dead": 8, "proven": 8}
+    alone, late = weight("bounces", view(**told)), weight("bounces", view(earlier={"proven": 1000}, **told))
+    assert late == pytest.approx(alone - log(24)) and late > bounces.CLEAR
+    burst = {"novel": 60, **told}
+    assert weight("bounces", view(earlier={"proven": 1000}, **burst)) == weight("bounces", view(**burst))
     vague = view(newly_dead=2, proven=20)
     assert 0 < weight("bounces", vague) < bounces.CLEAR
     assert weight("bounces", view(earlier={"proven": 1000}, newly_dead=2, proven=20)) < 0
+
+
+def test_of_many_hours_one_is_unlucky() -> None:
+    """Who writes to three an hour all day meets two dead ones in one of them; a first hour is no choice."""
+    first, one_of_many = view(newly_dead=2), view(earlier={"proven": 28}, newly_dead=2)
+    assert weight("bounces", first) > bounces.CLEAR
+    assert weight("bounces", one_of_many) == weight("bounces", view(newly_dead=2, proven=28)) < 1
 
 
 def test_typing_errors_in_a_web_form_do_not_excuse_a_bought_list() -> None:

@@ -5,10 +5,11 @@ Theory: Wald's test on the outcomes of new recipients, with mixtures on both sid
 slowly 3 to 20 %. What became of a sender's new recipients in the weeks before tells which of the honest
 shares is its own, unless it has got another list (FRESH). First deliveries speak for the sender, later ones
 do not: an accomplice's mailbox is new once. What an hour or the week says clearly counts in place of the
-day: nobody can buy credit in advance. One dead address that bounces for ever is counted once; what a
-provider says in hours in which its users vanish is not counted (engine/providers). A web form copies what a
-visitor writes to the address that he types, one in six of them wrong when it is new, and as often to its
-owner: a site that writes to somebody it knows whenever it writes to somebody new has no list.
+day: nobody can buy credit in advance; but of a day's many hours one is unlucky, and that is taken off. One
+dead address that bounces for ever is counted once; what a provider says in hours in which its users vanish is
+not counted (engine/providers). A web form copies what a visitor writes to the address that he types, one in
+six of them wrong when it is new, and as often to its owner: a site that writes to somebody it knows whenever
+it writes to somebody new has no list.
 Cost: none. Victims: the change-of-address notice to an old address book (5 % dead). Who abuses a form for
 its copies is not told from visitors by his dead addresses.
 """
@@ -76,8 +77,8 @@ for a pause, whatever flows and where from."""
 FEW_AN_HOUR, FEW_A_DAY = 5, 12
 """New recipients below which these are few: a journey's, a slow bot gets there."""
 
-CLEAR = 3.0
-"""Nats from which on the hour or the week says more than the day: among many hours one is unlucky."""
+CLEAR, MOST_HOURS = 3.0, 24
+"""Nats from which on the hour or the week says more than the day, and of how many hours it is the worst."""
 
 
 def weigh(view: View) -> tuple[float, str] | None:
@@ -91,7 +92,7 @@ def weigh(view: View) -> tuple[float, str] | None:
     fresh = FRESH if not burst else FRESH_LIST if other else FRESH_BURST
     honest = _usual(past.dead, past.proven, fresh, _drawn(view))
     weight, dead, proven = _of(view.day, burst, honest)
-    worst = max(_of(view.hour, burst, honest), _of(view.week, burst, honest))
+    worst = max(_of_hour(view, burst, honest), _of(view.week, burst, honest))
     if worst[0] > max(CLEAR, weight):
         weight, dead, proven = worst
     if not dead + proven:
@@ -134,6 +135,16 @@ def _of(counts: list[int], burst: bool, honest: Rates) -> tuple[float, int, int]
     part = min(1.0, MANY / max(1, dead + proven))
     bad, good = part * dead, part * proven
     return mixture(bad, good, FLOODED if burst else SLOW) - mixture(bad, good, honest), dead, proven
+
+
+def _of_hour(view: View, burst: bool, honest: Rates) -> tuple[float, int, int]:
+    """The hour is one of as many as make up the outcomes of the day, and all of them are looked at:
+    Bonferroni's correction. A burst has but one."""
+    weight, dead, proven = _of(view.hour, burst, honest)
+    if dead and not burst:
+        told = view.day[Counter.NEWLY_DEAD] + view.day[Counter.PROVEN]
+        weight -= log(min(MOST_HOURS, told / (dead + proven)))
+    return weight, dead, proven
 
 
 @lru_cache(maxsize=1 << 12)
